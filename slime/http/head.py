@@ -1,0 +1,296 @@
+"""Heads of requests and responses: values, the strict parser of each, and the serialiser.
+
+:func:`parse_request_head` and :func:`parse_response_head` accept what RFC 9112 allows a sender to send, less
+what two recipients could read differently, and return it unchanged but for two things: a target in absolute-form
+is turned into origin-form with its authority as ``Host`` (section 3.2.2), and a response's repeated, identical
+``Content-Length`` is kept once (section 6.3).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from slime.errors import BadMessage, ErrorCode, LocalProtocolError
+from slime.http.fields import (
+    REQUEST_FAULTS,
+    RESPONSE_FAULTS,
+    TOKEN,
+    Fields,
+    field_values,
+    is_token,
+    parse_fields,
+    tokens,
+    valid_length,
+    without_space_before_colons,
+)
+from slime.http.target import is_authority, origin_form
+
+__all__ = [
+    "DEFAULT",
+    "UNTIL_CLOSE",
+    "Fields",
+    "HeadLimits",
+    "RequestHead",
+    "ResponseHead",
+    "body_length",
+    "field_values",
+    "parse_request_head",
+    "parse_response_head",
+    "persists",
+    "response_body_length",
+    "serialise_request_head",
+    "serialise_response_head",
+    "tokens",
+]
+
+UNTIL_CLOSE = -1
+"""The length of a response's body that ends where the connection ends."""
+
+_MAX_METHOD = 64
+_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([!\"$-~]+) HTTP/1\.([01])\r\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n")
+_OTHER_VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]\r\n")
+_VERSIONS = {b"0": b"1.0", b"1": b"1.1"}
+_LENGTHS = frozenset([b"content-length", b"transfer-encoding"])
+_FRAMING = _LENGTHS | {b"host"}
+_BODILESS = frozenset([204, 304])
+
+
+@dataclass(frozen=True, slots=True)
+class HeadLimits:
+    """Bounds of a head: bytes in all, number of field lines, bytes of the request's target."""
+
+    head_bytes: int = 65536
+    fields: int = 200
+    target_bytes: int = 16384
+
+
+DEFAULT = HeadLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request's line and fields; ``version`` is ``b"1.1"`` or ``b"1.0"``."""
+
+    method: bytes
+    target: bytes
+    version: bytes
+    fields: Fields
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseHead:
+    """A response's status line and fields; ``version`` is ``b"1.1"`` or ``b"1.0"``."""
+
+    version: bytes
+    status: int
+    reason: bytes
+    fields: Fields
+
+
+def parse_request_head(block: bytes, limits: HeadLimits = DEFAULT) -> RequestHead:
+    """Read a request's head (RFC 9112 sections 3 and 5, RFC 9110 section 7.2).
+
+    :param block: everything before the empty line, without the CRLF that ends its last line.
+    :raises BadMessage: with the code to answer by: ``BAD_REQUEST``, ``HEAD_TOO_LARGE``,
+        ``TARGET_TOO_LONG``, ``UNSUPPORTED`` or ``VERSION``.
+    """
+    return read_request_head(block + b"\r\n", limits)[0]
+
+
+def parse_response_head(block: bytes, limits: HeadLimits = DEFAULT) -> ResponseHead:
+    """Read a response's head (RFC 9112 sections 4 and 5).
+
+    :param block: everything before the empty line, without the CRLF that ends its last line.
+    :raises BadMessage: always with ``UPSTREAM_BROKE``.
+    """
+    return read_response_head(block + b"\r\n", limits)
+
+
+def read_request_head(block: bytes, limits: HeadLimits) -> tuple[RequestHead, int | None]:
+    """As :func:`parse_request_head`, of a block *with* its last CRLF; the body's length comes with it."""
+    if len(block) > limits.head_bytes + 2:
+        raise BadMessage(ErrorCode.HEAD_TOO_LARGE, "the head is too large")
+    method, target, version, start = read_request_line(block, limits)
+    fields = parse_fields(block, start, limits.fields, REQUEST_FAULTS)
+    authority = None
+    if target[0] != 0x2F or method == b"CONNECT":
+        target, authority = origin_form(method, target)
+    framing = [(low, value) for name, value in fields if (low := name.lower()) in _FRAMING]
+    hosts = [value for name, value in framing if name == b"host"]
+    _check_host(hosts, version, authority)
+    length = 0 if len(framing) == len(hosts) else _request_length(framing, version)
+    if authority is not None:
+        fields = _with_host(fields, authority)
+    if length != 0 and method == b"TRACE":
+        raise BadMessage(ErrorCode.BAD_REQUEST, "TRACE may not have a body")
+    return RequestHead(method, target, version, fields), length
+
+
+def read_request_line(block: bytes, limits: HeadLimits) -> tuple[bytes, bytes, bytes, int]:
+    """The method, the target as it came, the version and where the line after it begins.
+
+    :raises BadMessage: the line is not exactly ``method SP target SP HTTP/1.x CRLF``, or too long.
+    """
+    found = _REQUEST_LINE.match(block)
+    if found is None:
+        raise _bad_request_line(block)
+    method, target, minor = found.groups()
+    if len(target) > limits.target_bytes:
+        raise BadMessage(ErrorCode.TARGET_TOO_LONG, "the target is too long")
+    if len(method) > _MAX_METHOD:
+        raise BadMessage(ErrorCode.UNSUPPORTED, "the method is unheard of")
+    return method, target, _VERSIONS[minor], found.end()
+
+
+def _bad_request_line(block: bytes) -> BadMessage:
+    if _OTHER_VERSION.match(block):
+        return BadMessage(ErrorCode.VERSION, "the version is neither HTTP/1.1 nor HTTP/1.0")
+    return BadMessage(ErrorCode.BAD_REQUEST, "the request line is malformed")
+
+
+def _check_host(hosts: list[bytes], version: bytes, authority: bytes | None) -> None:
+    """Refuse what RFC 9112 section 3.2 says must be refused: no ``Host``, several, or no valid one."""
+    if not hosts and version == b"1.0":
+        return
+    if len(hosts) != 1:
+        raise BadMessage(ErrorCode.BAD_REQUEST, "there must be exactly one Host field")
+    host = hosts[0]
+    if host and not is_authority(host):
+        raise BadMessage(ErrorCode.BAD_REQUEST, "the Host field is not a host and port")
+    if authority is not None and host.lower() != authority.lower():
+        raise BadMessage(ErrorCode.BAD_REQUEST, "the Host field and the target name different hosts")
+
+
+def _with_host(fields: Fields, authority: bytes) -> Fields:
+    """``fields`` with ``authority`` as the value of their one Host line, put first if there was none."""
+    replaced = [(name, authority if name.lower() == b"host" else value) for name, value in fields]
+    return replaced if field_values(replaced, b"host") else [(b"Host", authority), *replaced]
+
+
+def body_length(head: RequestHead) -> int | None:
+    """The length of a request's body in bytes, ``None`` if it is chunked (RFC 9112 section 6.3).
+
+    :raises BadMessage: the framing fields contradict each other or say nothing that can be relied on.
+    """
+    framing = [(low, value) for name, value in head.fields if (low := name.lower()) in _FRAMING]
+    return _request_length(framing, head.version)
+
+
+def _request_length(framing: Fields, version: bytes) -> int | None:
+    codings = field_values(framing, b"transfer-encoding")
+    lengths = field_values(framing, b"content-length")
+    if codings:
+        _check_codings(codings, lengths, version)
+        return None
+    if len(lengths) > 1:
+        raise BadMessage(ErrorCode.BAD_REQUEST, "there is more than one Content-Length field")
+    length = valid_length(lengths[0]) if lengths else 0
+    if length is None:
+        raise BadMessage(ErrorCode.BAD_REQUEST, "the Content-Length field is not a number of bytes")
+    return length
+
+
+def _check_codings(codings: list[bytes], lengths: list[bytes], version: bytes) -> None:
+    """Refuse every way to announce a transfer coding but one (RFC 9112 sections 6.1 and 6.3)."""
+    if lengths:
+        raise BadMessage(ErrorCode.BAD_REQUEST, "there are both Transfer-Encoding and Content-Length")
+    if version == b"1.0":
+        raise BadMessage(ErrorCode.BAD_REQUEST, "there is Transfer-Encoding in an HTTP/1.0 message")
+    if len(codings) == 1 and codings[0].lower() == b"chunked":
+        return
+    names = [name.strip(b" \t") for name in codings[-1].lower().split(b",")]
+    if len(codings) == 1 and all(map(is_token, names)) and b"chunked" not in names[:-1] and names[-1] == b"chunked":
+        raise BadMessage(ErrorCode.UNSUPPORTED, "only the transfer coding chunked is understood")
+    raise BadMessage(ErrorCode.BAD_REQUEST, "the Transfer-Encoding field is not exactly chunked")
+
+
+def read_response_head(block: bytes, limits: HeadLimits) -> ResponseHead:
+    """As :func:`parse_response_head`, of a block *with* its last CRLF."""
+    if len(block) > limits.head_bytes + 2:
+        raise _broke("the head is too large")
+    found = _STATUS_LINE.match(block)
+    if found is None:
+        raise _broke("the status line is malformed")
+    minor, status, reason = found.groups()
+    fields = _response_fields(block, found.end(), limits)
+    return ResponseHead(_VERSIONS[minor], int(status), reason or b"", _checked_framing(fields, minor))
+
+
+def _response_fields(block: bytes, start: int, limits: HeadLimits) -> Fields:
+    try:
+        return parse_fields(block, start, limits.fields, RESPONSE_FAULTS)
+    except BadMessage:
+        mended = without_space_before_colons(block)
+        if mended == block:
+            raise
+        return parse_fields(mended, start, limits.fields, RESPONSE_FAULTS)
+
+
+def _checked_framing(fields: Fields, minor: bytes) -> Fields:
+    """``fields`` with one Content-Length at most, if their framing can be relied on."""
+    framing = [(low, value) for name, value in fields if (low := name.lower()) in _LENGTHS]
+    if not framing:
+        return fields
+    codings = field_values(framing, b"transfer-encoding")
+    if codings and (len(framing) > 1 or minor == b"0" or codings[0].lower() != b"chunked"):
+        raise _broke("the Transfer-Encoding field cannot be relied on")
+    return fields if codings else _with_one_length(fields, framing)
+
+
+def _with_one_length(fields: Fields, framing: Fields) -> Fields:
+    """Repeated lengths, on one line or on several, may be merged if they are the same (RFC 9110 section 8.6)."""
+    lengths = [length.strip(b" \t") for _, value in framing for length in value.split(b",")]
+    if valid_length(lengths[0]) is None or len(set(lengths)) > 1:
+        raise _broke("the Content-Length field is not one number of bytes")
+    if len(lengths) == 1:
+        return fields
+    others = [field for field in fields if field[0].lower() != b"content-length"]
+    return [*others, (b"Content-Length", lengths[0])]
+
+
+def response_body_length(head: ResponseHead, method: bytes) -> int | None:
+    """The length in bytes of the body of a response to ``method`` (RFC 9112 section 6.3).
+
+    ``None`` if it is chunked, :data:`UNTIL_CLOSE` if only the connection's end ends it.
+    """
+    if method == b"HEAD" or head.status < 200 or head.status in _BODILESS:
+        return 0
+    if field_values(head.fields, b"transfer-encoding"):
+        return None
+    lengths = field_values(head.fields, b"content-length")
+    return int(lengths[0]) if lengths else UNTIL_CLOSE
+
+
+def persists(head: RequestHead | ResponseHead) -> bool:
+    """Whether the sender will keep the connection open behind this message (RFC 9112 section 9.3)."""
+    options = tokens(head.fields, b"connection")
+    return b"close" not in options and (head.version == b"1.1" or b"keep-alive" in options)
+
+
+def serialise_request_head(head: RequestHead) -> bytes:
+    """The head as HTTP/1.1 sends it, empty line included.
+
+    :raises LocalProtocolError: a part holds a line break.
+    """
+    return _serialise(b"%b %b HTTP/1.1" % (head.method, head.target), head.fields)
+
+
+def serialise_response_head(head: ResponseHead) -> bytes:
+    """The head as HTTP/1.1 sends it, empty line included.
+
+    :raises LocalProtocolError: a part holds a line break.
+    """
+    return _serialise(b"HTTP/1.1 %d %b" % (head.status, head.reason), head.fields)
+
+
+def _serialise(line: bytes, fields: Fields) -> bytes:
+    block = b"\r\n".join([line, *map(b": ".join, fields), b"", b""])
+    if not block.count(b"\n") == block.count(b"\r") == len(fields) + 2:
+        raise LocalProtocolError("a line break in a head that was to be sent")
+    return block
+
+
+def _broke(detail: str) -> BadMessage:
+    return BadMessage(ErrorCode.UPSTREAM_BROKE, detail)
