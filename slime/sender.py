@@ -1,0 +1,80 @@
+"""What stands between a TunnelConnection and a transport: packing, and backpressure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from slime.tunnel.connection import TunnelConnection
+
+__all__ = ["Sender"]
+
+
+@implementer(IPushProducer)
+class Sender:
+    """Hands a TunnelConnection's messages to the transport: once a reactor turn, and no more than it wants.
+
+    :param write: takes one message.
+    :param resume: told of each stream whose queue became short.
+    :param guard: calls what it is given and deals with what that raises.
+    """
+
+    def __init__(
+        self,
+        tunnel: TunnelConnection,
+        clock: IReactorTime,
+        write: Callable[[bytes], None],
+        resume: Callable[[int], None],
+        guard: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._tunnel = tunnel
+        self._clock = clock
+        self._write = write
+        self._resume = resume
+        self._guard = guard
+        self._call: IDelayedCall | None = None
+        self._full_since: float | None = None
+
+    def schedule(self) -> None:
+        """Flush when this turn ends, however often this is asked for in it."""
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._turn_ended)
+
+    def flush(self) -> None:
+        """Write what may go now, and resume the streams whose queues that made short."""
+        next_message = self._tunnel.next_message
+        while (message := next_message(self._full_since is None)) is not None:
+            self._write(message)
+        for stream_id in self._tunnel.drained():
+            self._resume(stream_id)
+
+    def cancel(self) -> None:
+        """Forget the flush asked for."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def stalled(self, now: float, patience: float) -> bool:
+        """Whether the transport has taken nothing for ``patience`` seconds."""
+        return self._full_since is not None and now - self._full_since >= patience
+
+    def pauseProducing(self) -> None:
+        """The transport holds enough. It says so again with every control frame that it is given."""
+        if self._full_since is None:
+            self._full_since = self._clock.seconds()
+
+    def resumeProducing(self) -> None:
+        """The transport is empty; a turn's wait would leave it so."""
+        self._full_since = None
+        self._guard(self.flush)
+
+    def stopProducing(self) -> None:
+        """The connection is lost, which the protocol hears as well."""
+
+    def _turn_ended(self) -> None:
+        self._call = None
+        self._guard(self.flush)
