@@ -1,0 +1,42 @@
+"""The agents of one process as a Twisted service: ``twistd slime-agent``, and what ``slime agent run`` runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from twisted.application.service import IService
+
+from slime.log import log_through_twistd
+from slime.options import SettingsOptions
+from slime.process import supervised
+from slime.settings import AgentConfig
+from slime.sources import load_agent
+
+__all__ = ["Options", "makeService"]
+
+
+class Options(SettingsOptions):
+    """The settings of an agent."""
+
+    command = "slime agent run"
+    summary = (
+        "Run an agent. It connects to a hub, takes requests from it when its upstream is free, and returns the "
+        "upstream's answers."
+    )
+    config_class = AgentConfig
+    config: AgentConfig
+
+    def load(self, arguments: Sequence[str], environ: Mapping[str, str]) -> AgentConfig:
+        return load_agent(arguments, environ)
+
+    def postOptions(self) -> None:
+        log_through_twistd(self, self.config.log_format, self.config.log_level)
+
+
+def makeService(options: Options) -> IService:
+    """The service that runs an agent for each upstream, on the reactor of this process."""
+    from twisted.internet import reactor
+
+    from slime.agent.service import build_agent
+
+    return supervised(reactor, build_agent(reactor, options.config), options.config.grace)

@@ -1,0 +1,66 @@
+"""The command line of both services, for :program:`slime` and for :program:`twistd` alike."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NoReturn
+
+from twisted.python import usage
+
+from slime.reference import help_text
+from slime.sources import SettingError
+
+__all__ = ["SettingsOptions", "refuse"]
+
+def refuse(command: str, problem: object) -> NoReturn:
+    """End the process over a setting that cannot be used: one line, exit status 2."""
+    sys.stderr.write(f"{command}: {problem}\n")
+    raise SystemExit(2)
+
+
+class SettingsOptions(usage.Options):
+    """A command's options, read from every source there is.
+
+    Subclasses name the table. Twisted's own reading of flags is replaced, as it knows no other source, no
+    switch with a value, and no exit status for a mistake.
+
+    :cvar command: what the command is called in its help and its complaints.
+    :cvar summary: what it does.
+    :cvar config_class: the table of its settings.
+    :ivar config: the configuration, once :meth:`parseOptions` has returned.
+    """
+
+    command: ClassVar[str]
+    summary: ClassVar[str]
+    config_class: ClassVar[type]
+    config: Any
+
+    def load(self, arguments: Sequence[str], environ: Mapping[str, str]) -> Any:
+        """Read the configuration.
+
+        :raises SettingError: a setting cannot be used.
+        """
+        raise NotImplementedError
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the configuration; show the help or end the process over a mistake.
+
+        :param options: the arguments after the command; those of the process when absent.
+        """
+        arguments = sys.argv[1:] if options is None else options
+        if any(argument in ("--help", "-h") for argument in arguments):
+            sys.stdout.write(self.getUsage())
+            raise SystemExit(0)
+        try:
+            self.config = self.load(arguments, os.environ)
+        except SettingError as problem:
+            refuse(self.command, problem)
+        self.postOptions()
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The text of ``--help``."""
+        columns = width or min(shutil.get_terminal_size().columns, 110)
+        return help_text(self.command, self.summary, self.config_class, columns) + "\n"

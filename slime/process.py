@@ -1,0 +1,97 @@
+"""How a process of slime starts and ends: one clear line when it cannot listen, and a grace when told to stop.
+
+Both ways of running a service, ``slime`` and ``twistd``, come through :func:`supervised`, so both behave alike.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+from collections.abc import Callable
+from typing import Any, NoReturn, cast
+
+from twisted.application.service import IService, Service
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+__all__ = ["run_service", "supervised"]
+
+#: Seconds after the grace in which a service, having given up on what ran, closes what is left.
+LAST_STEPS = 5.0
+
+
+class _Supervised(Service):
+    """The service of a whole process: starts, watches over the end of, and gives up on another service.
+
+    :param reactor: the process' own.
+    :param inner: what the process is for.
+    :param grace: seconds that ``inner`` allows what runs when told to stop.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, inner: IService, grace: float) -> None:
+        self._reactor = reactor
+        self._inner = inner
+        self._grace = grace
+
+    def privilegedStartService(self) -> None:
+        self._start(self._inner.privilegedStartService)
+
+    def startService(self) -> None:
+        super().startService()
+        self._start(self._inner.startService)
+        self._reactor.addSystemEventTrigger("before", "shutdown", _next_signal_ends_at_once)
+
+    def _start(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except CannotListenError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: CannotListenError) -> NoReturn:
+        """The one thing that fails between a good configuration and a running process: the port is taken."""
+        taken = getattr(error.socketError, "errno", None) == errno.EADDRINUSE
+        self._log.critical(
+            "cannot listen on {address}: {reason}{mend}",
+            address=f"{error.interface}:{error.port}" if error.port else error.interface,
+            reason=getattr(error.socketError, "strerror", None) or error.socketError,
+            mend="; end the program that has the port, or choose another one with --port" if taken else "",
+        )
+        raise SystemExit(1)
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        stopped: Deferred[Any] = maybeDeferred(self._inner.stopService)
+        stopped.addTimeout(self._grace + LAST_STEPS, self._reactor)
+        return stopped.addErrback(self._out_of_time)
+
+    def _out_of_time(self, failure: Failure) -> None:
+        failure.trap(defer.TimeoutError)
+        self._log.warn("some work did not end within its grace; ending without it")
+
+
+def supervised(reactor: Any, inner: IService, grace: float) -> IService:
+    """The service to run a process with: ``inner``, started and stopped as a process should be.
+
+    Ends the process with status 1 and one line in the log if ``inner`` raises
+    :exc:`~twisted.internet.error.CannotListenError` from ``privilegedStartService`` or ``startService``.
+    """
+    return cast(IService, _Supervised(reactor, inner, grace))
+
+
+def _next_signal_ends_at_once() -> None:
+    """Called when the process begins to stop. The system itself ends it then: no code of ours can be in the way."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def run_service(reactor: Any, service: IService) -> None:
+    """Run a service in the foreground until SIGINT or SIGTERM."""
+    service.privilegedStartService()
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    reactor.run()

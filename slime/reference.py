@@ -1,0 +1,127 @@
+"""The settings table as texts: what ``--help`` shows, and the reference page of the documentation.
+
+``python -m slime.reference`` prints the page as reStructuredText.
+"""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import MISSING
+
+from slime.settings import GROUPS, AgentConfig, HubConfig, RegisterConfig, Setting, settings_of
+from slime.sources import with_files
+from slime.values import BOOLEAN
+
+__all__ = ["help_text", "settings_page"]
+
+_FLAG_COLUMN = 30
+
+
+def default_of(setting: Setting) -> str:
+    """The default as a person would write it; empty when there is none to speak of."""
+    if setting.default in (MISSING, None, ()):
+        return ""
+    return setting.kind.show(setting.default)
+
+
+def by_group(settings: Iterable[Setting]) -> dict[str, list[Setting]]:
+    """The settings under their headings, in the order of the table."""
+    groups: dict[str, list[Setting]] = {group: [] for group in GROUPS}
+    for setting in settings:
+        groups[setting.group].append(setting)
+    return {group: rows for group, rows in groups.items() if rows}
+
+
+def usage_of(setting: Setting) -> str:
+    """The flag with what stands for its value; a switch takes one only when it is to be switched off."""
+    if setting.kind is BOOLEAN:
+        return f"{setting.flag}=false" if setting.default else setting.flag
+    return f"{setting.flag} {setting.kind.metavar}"
+
+
+# -- help -------------------------------------------------------------------------------------------------
+
+
+def help_text(usage: str, summary: str, config: type, width: int) -> str:
+    """What ``--help`` prints.
+
+    :param usage: the command's name.
+    :param summary: one or two sentences on what it does.
+    :param width: columns of the terminal.
+    """
+    parts = [f"Usage: {usage} [options]", textwrap.fill(summary, width)]
+    for group, settings in by_group(with_files(settings_of(config))).items():
+        parts.append("\n".join([f"{group}:", *(_entry(setting, width) for setting in settings)]))
+    parts.append(textwrap.fill(_HOW_TO_GIVE, width))
+    return "\n\n".join(parts)
+
+
+_HOW_TO_GIVE = (
+    "Each option can also be set in the environment (--app-password as SLIME_APP_PASSWORD) or in the YAML file "
+    "(app-password: ...); the command line counts most, the file least. Durations are written like 90s or "
+    "1h2m3s, sizes like 64KiB. Keep secrets in files: a command line can be read by everyone on the machine."
+)
+
+
+def _entry(setting: Setting, width: int) -> str:
+    default = default_of(setting)
+    text = f"{setting.help} [{default}]" if default else setting.help
+    body = textwrap.wrap(text, max(width, 60) - _FLAG_COLUMN)
+    flag = f"  {usage_of(setting)}"
+    first = [flag] if len(flag) >= _FLAG_COLUMN else [flag.ljust(_FLAG_COLUMN) + body.pop(0)]
+    return "\n".join([*first, *(" " * _FLAG_COLUMN + line for line in body)])
+
+
+# -- the reference page -----------------------------------------------------------------------------------
+
+_COMMANDS = (
+    ("slime hub run", "``slime hub run`` and ``twistd slime-hub``", HubConfig),
+    ("slime agent run", "``slime agent run`` and ``twistd slime-agent``", AgentConfig),
+    ("slime hub register", "``slime hub register``", RegisterConfig),
+)
+
+
+def settings_page() -> str:
+    """Every setting of every command as reStructuredText, with all ways of giving it."""
+    lines: list[str] = []
+    for command, title, config in _COMMANDS:
+        lines += [title, "-" * len(title), ""]
+        for group, settings in by_group(with_files(settings_of(config))).items():
+            lines += [f"**{group}**", ""]
+            for setting in settings:
+                lines += _section(setting, command)
+    return "\n".join(lines)
+
+
+def _section(setting: Setting, command: str) -> Iterator[str]:
+    anchor = f"{command} {setting.key}".replace(" ", "-")
+    yield f".. _{anchor}:"
+    yield ""
+    yield f"``{usage_of(setting)}``"
+    yield from textwrap.wrap(_literal(setting.help), 100, initial_indent="    ", subsequent_indent="    ")
+    yield ""
+    yield f"    {_facts(setting)}"
+    yield ""
+
+
+def _literal(text: str) -> str:
+    """Help texts quote with single backticks, and path patterns end with a star."""
+    return text.replace("`", "``").replace("*", r"\*")
+
+
+def _facts(setting: Setting) -> str:
+    variables = ", ".join(f"``{name}``" for name in setting.variables)
+    facts = [f"Environment: {variables}."]
+    if setting.name != "config":
+        facts.append(f"YAML: ``{setting.key}``.")
+    if setting.seed:
+        facts.append(f"Also: ``--{setting.seed}``, ``{setting.seed}``.")
+    if default_of(setting):
+        facts.append(f"Default: ``{default_of(setting)}``.")
+    return " ".join(facts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_page())

@@ -1,0 +1,285 @@
+"""Every setting, declared once.
+
+A setting is one field of a configuration class below: its name, type, default, bounds and help stand
+there and nowhere else. The flag (``--app-password``), the environment variable (``SLIME_APP_PASSWORD``),
+the YAML key (``app-password``), the help texts and ``docs/settings.rst`` all follow from it;
+:mod:`slime.sources` reads the values and :mod:`slime.reference` writes the texts.
+
+The earlier program's spelling of a flag (``--appPassword``) and the environment variables that it read go on
+working; they stand in the row as ``seed`` and ``environ``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from slime import values
+from slime.values import Kind, duration, integer, size
+
+__all__ = ["GROUPS", "AgentConfig", "HubConfig", "RegisterConfig", "Setting", "settings_of"]
+
+_KIB, _MIB, _GIB, _TIB = 1024, 1024**2, 1024**3, 1024**4
+_COUNT = integer(1, 10**6)
+_COUNT_OR_NONE = integer(0, 10**6)
+_DEADLINE = duration(0.01)
+_DEADLINE_OR_NONE = duration(0.0)
+
+#: A hub serves agents and applications elsewhere, so it listens on every interface unless told otherwise.
+ANYWHERE = "0.0.0.0"  # noqa: S104
+
+NEEDED = "What it needs"
+LISTENING = "Where it listens"
+APPLICATIONS = "What applications may ask for"
+UPSTREAMS = "How it treats its upstreams"
+LINK = "The link between hub and agent"
+RUNNING = "How it runs"
+TOKENS = "What the token allows"
+GROUPS = (NEEDED, LISTENING, TOKENS, APPLICATIONS, UPSTREAMS, LINK, RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table, as the code that reads and documents settings sees it.
+
+    :ivar attribute: where the configuration holds the value.
+    :ivar name: what it is called outside; ``_`` becomes ``-`` in flags and YAML keys.
+    :ivar default: the value without any source, or ``MISSING`` where one must be given.
+    :ivar group: the heading it stands under.
+    :ivar seed: the earlier program's spelling of its flag and YAML key, when another one.
+    :ivar environ: environment variables read besides ``SLIME_`` and the name, in order.
+    :ivar secret: its value is never shown, and can come from a file or from ``$CREDENTIALS_DIRECTORY``.
+    """
+
+    attribute: str
+    name: str
+    kind: Kind
+    default: Any
+    help: str
+    group: str
+    seed: str = ""
+    environ: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def key(self) -> str:
+        """The YAML key, and the flag without its dashes."""
+        return self.name.replace("_", "-")
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.key}"
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """The environment variables that set it; the first one set wins."""
+        return (f"SLIME_{self.name.upper()}", *self.environ)
+
+
+def row(kind: Kind, default: Any, group: str, text: str, **more: Any) -> Any:
+    """Declare a setting: a dataclass field that knows how it is set and explained.
+
+    :param more: ``name``, ``seed``, ``environ`` and ``secret`` of :class:`Setting`.
+    """
+    about = {"kind": kind, "group": group, "help": text, **more}
+    return field(default=default, repr=not kind.private, metadata={"setting": about})
+
+
+def settings_of(config: type) -> Iterator[Setting]:
+    """The rows of a configuration class, in the order of their declaration."""
+    for item in fields(config):
+        about = {"attribute": item.name, "name": item.name, **item.metadata["setting"]}
+        yield Setting(default=item.default, **about)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSecret:
+    """What everything that mints or checks agent tokens must know."""
+
+    secret: bytes = row(
+        values.SECRET_BYTES, MISSING, NEEDED,
+        "The hub's secret, from which agent tokens are made and checked. "
+        "Whoever knows it can join as an agent.",
+        environ=("SECRET",), secret=True,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """What a hub and an agent have in common; both take the same values for a reason."""
+
+    max_head: int = row(
+        size(1 * _KIB, 64 * _KIB), 64 * _KIB, LINK,
+        "Longest head of a request or answer: first line and fields together.",
+    )
+    max_fields: int = row(integer(1, 10_000), 200, LINK, "Most fields in the head of a request or answer.")
+    window: int = row(
+        size(16 * _KIB, 8 * _MIB), 256 * _KIB, LINK,
+        "Bytes of one request or answer that may be on their way before the receiver has taken them.",
+    )
+    ping_interval: float = row(
+        duration(0.1, 3600), 10.0, LINK,
+        "How often each side asks whether the other is alive; three unanswered questions end the link.",
+    )
+    handshake_timeout: float = row(
+        _DEADLINE, 10.0, LINK,
+        "Longest time for a link to be set up, from its first byte to the last greeting.",
+    )
+    grace: float = row(
+        duration(0.0, 86400), 30.0, RUNNING,
+        "How long running requests may go on after SIGTERM; a second signal ends the process at once.",
+    )
+    log_format: str = row(
+        values.choice("text", "json"), "text", RUNNING, "Log lines for people, or one JSON object a line."
+    )
+    log_level: str = row(
+        values.choice("debug", "info", "warn", "error", "critical"), "info", RUNNING,
+        "The least severe level to log.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubConfig(Common, HubSecret):
+    """Everything a hub can be told. Durations are seconds, sizes bytes; 0 may stand for "no limit"."""
+
+    app_password: bytes | None = row(
+        values.SECRET_BYTES, None, NEEDED,
+        "Password that applications send as Slime-App-Password. "
+        "Without one, whoever reaches the hub can use it.",
+        seed="appPassword", environ=("APP_PASSWORD", "APPPASSWORD"), secret=True,
+    )
+
+    host: str = row(
+        values.HOST, ANYWHERE, LISTENING, "Address to listen on, for applications and agents alike.",
+        environ=("HOST",),
+    )
+    port: int = row(
+        integer(0, 65535), 8080, LISTENING, "Port to listen on; 0 lets the system choose one.",
+        environ=("PORT",)
+    )
+    listen: tuple[str, ...] = row(
+        values.ENDPOINTS, (f"tcp:8080:interface={ANYWHERE}:backlog=1024",), LISTENING,
+        "Twisted endpoint to listen on in place of host and port; may be given several times.",
+    )
+
+    concurrent: int = row(
+        _COUNT_OR_NONE, 0, APPLICATIONS,
+        "Most requests of applications in progress at once, waiting ones included; 0 sets no limit.",
+        environ=("CONCURRENT",),
+    )
+    max_connections: int = row(integer(1, 10**6), 10_000, APPLICATIONS, "Most connections open at once.")
+    max_queue: int = row(
+        integer(0, 10**6), 10_000, APPLICATIONS, "Most requests waiting for a free agent at once.",
+    )
+    queue_timeout: float = row(
+        _DEADLINE, 600.0, APPLICATIONS,
+        "Longest wait of a request that asked to (Slime-Block); its Slime-Timeout may only shorten it.",
+    )
+    max_target: int = row(
+        size(64, 64 * _KIB), 16 * _KIB, APPLICATIONS, "Longest target (path and query) of a request.",
+    )
+    max_body: int = row(size(0, _TIB), 0, APPLICATIONS, "Largest body of a request; 0 sets no limit.")
+    head_timeout: float = row(
+        _DEADLINE, 30.0, APPLICATIONS, "Longest time for the head of a request to arrive.",
+    )
+    body_timeout: float = row(_DEADLINE, 60.0, APPLICATIONS, "Longest pause within the body of a request.")
+    send_timeout: float = row(
+        _DEADLINE, 60.0, APPLICATIONS, "Longest time an application may go without reading any of its answer."
+    )
+    idle_timeout: float = row(
+        _DEADLINE, 75.0, APPLICATIONS, "How long a connection without a request is kept open."
+    )
+    linger_timeout: float = row(
+        _DEADLINE, 2.0, APPLICATIONS,
+        "How long to go on reading a request that was answered early, so that the answer is not lost.",
+    )
+
+    replay_body: int = row(
+        size(0, 16 * _MIB), 64 * _KIB, LINK,
+        "Bytes of a request's body kept so that it can be given to another agent when the first is lost.",
+    )
+    max_requeues: int = row(integer(0, 100), 2, LINK, "How often a request may be given to another agent.")
+
+    access_log: bool = row(values.BOOLEAN, True, RUNNING, "Log a line for every request.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentConfig(Common):
+    """Everything an agent can be told. Durations are seconds, sizes bytes; 0 may stand for "no limit"."""
+
+    token: str = row(
+        values.SECRET_TEXT, MISSING, NEEDED, "The agent's token, printed by `slime hub register`.",
+        environ=("TOKEN",), secret=True,
+    )
+    hub: str = row(
+        values.HUB_ADDRESS, MISSING, NEEDED,
+        "The hub's address: host:port, or a URL with http, https, ws or wss.", environ=("HUB",),
+    )
+    upstreams: tuple[str, ...] = row(
+        values.UPSTREAMS, MISSING, NEEDED,
+        "The upstream's address: host:port or http(s)://user:password@host:port/base. "
+        "Several, with commas or repeated, make that many agents.",
+        name="upstream", environ=("UPSTREAM",),
+    )
+
+    num_worker: int = row(
+        _COUNT, 1, UPSTREAMS, "How many requests an upstream may run at once.",
+        seed="numWorker", environ=("NUM_WORKER", "NUMWORKER"),
+    )
+    preserve_host: bool = row(
+        values.BOOLEAN, False, UPSTREAMS,
+        "Pass on the application's Host field rather than the upstream's own address.",
+    )
+    connect_timeout: float = row(_DEADLINE, 10.0, UPSTREAMS, "Longest time to connect to an upstream.")
+    first_byte_timeout: float = row(
+        _DEADLINE_OR_NONE, 0.0, UPSTREAMS,
+        "Longest wait for the first byte of an answer; 0 sets no limit, as a generation may take minutes.",
+    )
+    stall_timeout: float = row(
+        _DEADLINE_OR_NONE, 0.0, UPSTREAMS, "Longest pause within an answer; 0 sets no limit."
+    )
+    upstream_idle: float = row(
+        _DEADLINE_OR_NONE, 4.0, UPSTREAMS,
+        "How long an unused connection to an upstream is kept; less than the upstream itself keeps it.",
+    )
+
+    reconnect_max: float = row(
+        duration(1.0, 3600), 60.0, LINK, "Longest pause before dialling a lost hub again.",
+    )
+
+    agent_id: str | None = row(
+        values.AGENT_ID, None, RUNNING,
+        "Identity towards the hub; chosen once and kept in the state directory unless given.",
+        seed="agentID", environ=("AGENT_ID", "AGENTID"),
+    )
+    state_dir: Path | None = row(
+        values.PATH, None, RUNNING,
+        "Directory that keeps the agent's identity; ~/.local/state/slime unless given.",
+        environ=("STATE_DIRECTORY",),
+    )
+    report_hardware: bool = row(
+        values.BOOLEAN, True, RUNNING, "Tell the hub what the machine has: cores, memory, platform.",
+        seed="reportHardware", environ=("REPORT_HARDWARE", "REPORTHARDWARE"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterConfig(HubSecret):
+    """What ``slime hub register`` can be told."""
+
+    name: str | None = row(
+        values.TEXT, None, TOKENS, "The agent's name in logs; two random words unless given.",
+    )
+    age: float = row(
+        duration(0.0, 100 * 366 * 86400.0), 0.0, TOKENS, "How long the token is valid; 0 means for ever."
+    )
+    scopes: tuple[str, ...] = row(
+        values.NAMES, (), TOKENS, "Scopes that requests must ask for one of (Slime-Scope); any request unless given."
+    )
+    scope_paths: tuple[str, ...] = row(
+        values.SCOPE_PATHS, (), TOKENS,
+        "Paths the agent serves, exact (/v1/models) or whole trees (/v1/*); every path unless given.",
+        seed="scopePaths", environ=("SCOPE_PATHS", "SCOPEPATHS"),
+    )

@@ -1,0 +1,356 @@
+"""Where values of settings come from, and which one counts.
+
+In this order: the command line, the environment, systemd's credentials, the YAML file, the default. Text that
+cannot be read, a flag or key nobody knows, a missing value: each is one :exc:`SettingError`, a line that
+names the setting, where its value came from, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slime.settings import RUNNING, AgentConfig, HubConfig, RegisterConfig, Setting, settings_of
+from slime.values import BOOLEAN, PATH
+
+__all__ = ["SettingError", "load_agent", "load_hub", "load_register", "takes_value", "with_files"]
+
+#: Read when no file is named and it exists.
+DEFAULT_FILE = Path("~/.slime.yaml")
+
+#: Not in the tables, as it says where the tables' values come from.
+CONFIG = Setting(
+    "config", "config", replace(PATH, metavar="FILE"), None,
+    "YAML file with settings; ~/.slime.yaml unless given, if there is one.", RUNNING,
+)
+
+#: The settings of every command, each name once: what a YAML file may hold.
+_ALL_ROWS = [row for config in (HubConfig, AgentConfig, RegisterConfig) for row in settings_of(config)]
+ALL_SETTINGS = tuple({row.name: row for row in _ALL_ROWS}.values())
+
+
+class SettingError(Exception):
+    """A setting cannot be used. The message is one line for whoever runs slime; it holds no secret."""
+
+
+class Rank(IntEnum):
+    """The sources, the weightiest last."""
+
+    DEFAULT = 0
+    FILE = 1
+    CREDENTIALS = 2
+    ENVIRONMENT = 3
+    FLAG = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The raw value of a setting: one text or several, and where they stood."""
+
+    texts: Sequence[str]
+    where: str
+    rank: Rank
+    path: Path | None = None
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), 1, 0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+# -- the command line --------------------------------------------------------------------------------
+
+
+def secret_file(setting: Setting) -> Setting:
+    """The companion of a secret: the file that holds it."""
+    return replace(
+        setting,
+        name=f"{setting.name}_file",
+        kind=replace(PATH, metavar="FILE"),
+        help=f"File that holds the {setting.key.replace('-', ' ')}; a line break at its end does not count.",
+        seed="",
+        environ=tuple(f"{name}_FILE" for name in setting.environ),
+        secret=False,
+    )
+
+
+def with_files(settings: Iterable[Setting]) -> list[Setting]:
+    """The settings, each secret followed by its companion, and ``--config`` at the end."""
+    rows = [row for setting in settings for row in (setting, secret_file(setting))[: 1 + setting.secret]]
+    return [*rows, CONFIG]
+
+
+def _flags(settings: Iterable[Setting]) -> dict[str, Setting]:
+    return {f"--{name}": row for row in with_files(settings) for name in _spellings(row)}
+
+
+def takes_value(argument: str) -> bool:
+    """Whether this flag, of whichever command, takes the next argument as its value."""
+    setting = _flags(ALL_SETTINGS).get(argument)
+    return setting is not None and setting.kind is not BOOLEAN
+
+
+def read_flags(arguments: Sequence[str], settings: Iterable[Setting]) -> dict[str, Found]:
+    """Take a command line apart: ``--flag value``, ``--flag=value``, and switches with or without ``=value``.
+
+    :raises SettingError: a flag is unknown or lacks its value, or something is no flag at all.
+    """
+    known = _flags(settings)
+    found: dict[str, Found] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        flag, equals, text = argument.partition("=")
+        setting = known.get(flag)
+        if setting is None:
+            raise SettingError(_stray(flag, known))
+        if not equals:
+            text = "true" if setting.kind is BOOLEAN else _next(rest, flag, setting)
+        earlier = found[setting.name].texts if setting.name in found else ()
+        found[setting.name] = Found([*earlier, text], flag, Rank.FLAG)
+    return found
+
+
+def _stray(argument: str, known: Iterable[str]) -> str:
+    if argument.startswith("-"):
+        return f"{argument}: there is no such option{_nearest(argument, known)} (--help lists them)"
+    return f"{argument!r}: an option was expected here; each starts with -- (--help lists them)"
+
+
+def _next(rest: Iterable[str], flag: str, setting: Setting) -> str:
+    for text in rest:
+        return text
+    raise SettingError(f"{setting.key}: {flag} lacks its value; write {flag} {setting.kind.metavar}")
+
+
+# -- the YAML file --------------------------------------------------------------------------------------
+
+
+def _folded(key: str) -> str:
+    """Keys count as the same whatever their case and separators: appPassword, app-password, app_password."""
+    return re.sub(r"[-_]", "", key).lower()
+
+
+def read_file(path: Path, settings: Iterable[Setting]) -> dict[str, Found]:
+    """The settings in a YAML file, by name.
+
+    :param settings: those of every command, as all of them share one file.
+    :raises SettingError: it cannot be read, is not a mapping, or has a key that nobody knows.
+    """
+    known = {_folded(row.key): row for row in with_files(settings) if row is not CONFIG}
+    found: dict[str, Found] = {}
+    for key, value in _read_mapping(path).items():
+        setting = known.get(_folded(key))
+        where = f"{key!r} in {path}"
+        if setting is None:
+            names = [name for row in known.values() for name in _spellings(row)]
+            raise SettingError(f"{where}: there is no such setting{_nearest(key, names)}")
+        if setting.name in found:
+            raise SettingError(f"{setting.key}: {where} is given twice; leave {found[setting.name].where} out")
+        texts = _texts_of(value, setting, where)
+        if texts:
+            found[setting.name] = Found(texts, where, Rank.FILE, path)
+    return found
+
+
+def _spellings(setting: Setting) -> list[str]:
+    return [setting.key, setting.seed] if setting.seed else [setting.key]
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        # BaseLoader leaves every scalar as the text it is: 0123 stays four digits, and `no` stays a word.
+        content = yaml.load(path.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"config: cannot read {path}: {_reason(error)}") from None
+    except yaml.YAMLError as error:
+        place = _place(error)
+        raise SettingError(f"config: {path} is not YAML{place}; write lines like port: 8080") from None
+    if content in (None, ""):
+        return {}
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise SettingError(f"config: {path} does not hold settings; write lines like port: 8080")
+    return content
+
+
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    return f" (line {mark.line + 1})" if mark else ""
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+
+
+def _texts_of(value: Any, setting: Setting, where: str) -> list[str]:
+    items = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, str) for item in items) or (len(items) > 1 and not setting.kind.split):
+        raise SettingError(f"{setting.key}: {where} is not a single value; give one")
+    return [item for item in items if item]
+
+
+# -- all together ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything that was said about a command's settings."""
+
+    flags: Mapping[str, Found]
+    environ: Mapping[str, str]
+    file: Mapping[str, Found]
+
+    @classmethod
+    def gather(cls, arguments: Sequence[str], environ: Mapping[str, str], config: type) -> Sources:
+        """Read the command line and the YAML file.
+
+        :param config: the configuration class whose flags are allowed.
+        :raises SettingError: see :func:`read_flags` and :func:`read_file`.
+        """
+        flags = read_flags(arguments, settings_of(config))
+        named = flags.get("config") or _from_environment(CONFIG, environ)
+        path = Path(named.texts[-1] if named else DEFAULT_FILE).expanduser()
+        file = read_file(path, ALL_SETTINGS) if named or path.is_file() else {}
+        return cls(flags, environ, file)
+
+    def find(self, setting: Setting) -> Found:
+        """What counts for a setting; texts of rank ``DEFAULT`` are none.
+
+        :raises SettingError: a secret and its file are both given, or the file cannot be read.
+        """
+        for look in (self._flag, self._variable, self._credential, self._key):
+            found = self._given(setting, look)
+            if found is not None:
+                return found
+        return Found((), "its default", Rank.DEFAULT)
+
+    def _given(self, setting: Setting, look: Callable[[Setting], Found | None]) -> Found | None:
+        plain = look(setting)
+        if not setting.secret:
+            return plain
+        in_file = look(secret_file(setting))
+        if plain and in_file:
+            both = f"{plain.where} and {in_file.where}"
+            raise SettingError(f"{setting.key}: {both} are both given; leave one out")
+        return _content(setting, in_file) if in_file else plain
+
+    def _flag(self, setting: Setting) -> Found | None:
+        return self.flags.get(setting.name)
+
+    def _variable(self, setting: Setting) -> Found | None:
+        return _from_environment(setting, self.environ)
+
+    def _credential(self, setting: Setting) -> Found | None:
+        """A file in ``$CREDENTIALS_DIRECTORY`` (systemd's ``LoadCredential=``), named like the setting."""
+        directory = self.environ.get("CREDENTIALS_DIRECTORY")
+        if not directory or not setting.name.endswith("_file"):
+            return None
+        path = Path(directory, setting.key.removesuffix("-file"))
+        return Found([str(path)], "$CREDENTIALS_DIRECTORY", Rank.CREDENTIALS) if path.is_file() else None
+
+    def _key(self, setting: Setting) -> Found | None:
+        return self.file.get(setting.name)
+
+
+def _from_environment(setting: Setting, environ: Mapping[str, str]) -> Found | None:
+    for name in setting.variables:
+        if environ.get(name):
+            return Found([environ[name]], f"{name} in the environment", Rank.ENVIRONMENT)
+    return None
+
+
+def _content(setting: Setting, named: Found) -> Found:
+    path = Path(named.texts[-1]).expanduser()
+    try:
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        raise SettingError(f"{setting.key}: {named.where} names {path}: {_reason(error)}") from None
+    return Found([text.removesuffix("\n").removesuffix("\r")], str(path), named.rank)
+
+
+def value_of(setting: Setting, found: Found) -> Any:
+    """The value of a setting, read and checked.
+
+    :raises SettingError: what was found cannot be used, or nothing was and there is no default.
+    """
+    if found.rank is Rank.DEFAULT:
+        if setting.default is MISSING:
+            raise SettingError(f"{setting.key}: missing; {_how_to_give(setting)}")
+        return setting.default
+    if setting.kind.split is None:
+        return _parsed(setting, found, found.texts[-1])
+    parts = [part for text in found.texts for part in setting.kind.split(text)]
+    if not parts:
+        raise SettingError(f"{setting.key}: {found.where} names nothing; {_how_to_give(setting)}")
+    return tuple(_parsed(setting, found, part) for part in parts)
+
+
+def _parsed(setting: Setting, found: Found, text: str) -> Any:
+    try:
+        return setting.kind.parse(text)
+    except ValueError as error:
+        says = "holds something" if setting.kind.private else f"says {_shown(text)}, which is"
+        raise SettingError(f"{setting.key}: {found.where} {says} {error}") from None
+
+
+def _shown(text: str) -> str:
+    """Text fit for a message: short, and without the password of a URL."""
+    text = re.sub(r"//.*@", "//...@", text)
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def _how_to_give(setting: Setting) -> str:
+    flag = secret_file(setting).flag if setting.secret else setting.flag
+    metavar = "FILE" if setting.secret else setting.kind.metavar
+    return f"give it with {flag} {metavar}, in {setting.variables[0]}, or as {setting.key!r} in the YAML file"
+
+
+def _values(config: type, sources: Sources) -> dict[str, Any]:
+    return {row.attribute: value_of(row, sources.find(row)) for row in settings_of(config)}
+
+
+def load_hub(arguments: Sequence[str], environ: Mapping[str, str]) -> HubConfig:
+    """A hub's configuration.
+
+    ``--listen`` and ``--host`` or ``--port`` exclude each other within one source; of two sources, the
+    weightier one wins.
+
+    :raises SettingError: see :class:`Sources` and :func:`value_of`.
+    """
+    sources = Sources.gather(arguments, environ, HubConfig)
+    config = HubConfig(**_values(HubConfig, sources))
+    found = {row.name: sources.find(row) for row in settings_of(HubConfig)}
+    listen, short = found["listen"], max(found["host"], found["port"], key=lambda item: item.rank)
+    if listen.rank == short.rank != Rank.DEFAULT:
+        raise SettingError(
+            f"listen: {listen.where} and {short.where} are both given; "
+            "name the address and port in the endpoint, or leave it out"
+        )
+    return config if listen.rank > short.rank else replace(config, listen=(_endpoint(config),))
+
+
+def _endpoint(config: HubConfig) -> str:
+    interface = config.host.strip("[]").replace(":", r"\:")
+    return f"tcp:{config.port}:interface={interface}:backlog=1024"
+
+
+def load_agent(arguments: Sequence[str], environ: Mapping[str, str]) -> AgentConfig:
+    """An agent's configuration.
+
+    :raises SettingError: see :class:`Sources` and :func:`value_of`.
+    """
+    return AgentConfig(**_values(AgentConfig, Sources.gather(arguments, environ, AgentConfig)))
+
+
+def load_register(arguments: Sequence[str], environ: Mapping[str, str]) -> RegisterConfig:
+    """What a new token shall say.
+
+    :raises SettingError: see :class:`Sources` and :func:`value_of`.
+    """
+    return RegisterConfig(**_values(RegisterConfig, Sources.gather(arguments, environ, RegisterConfig)))

@@ -1,0 +1,276 @@
+"""The kinds of value a setting can have: how each is written, read and shown.
+
+Pure. Every kind reads text, because flags, the environment and YAML files all give text, and refuses what
+it cannot read with a sentence that says what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+__all__ = [
+    "AGENT_ID",
+    "BOOLEAN",
+    "ENDPOINTS",
+    "HOST",
+    "HUB_ADDRESS",
+    "NAMES",
+    "PATH",
+    "SCOPE_PATHS",
+    "SECRET_BYTES",
+    "SECRET_TEXT",
+    "TEXT",
+    "UPSTREAMS",
+    "Kind",
+    "choice",
+    "duration",
+    "integer",
+    "parse_duration",
+    "parse_size",
+    "show_duration",
+    "show_size",
+    "size",
+]
+
+#: Where on a hub its agents connect.
+TUNNEL_PATH = "/v1/agent/tunnel"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of value.
+
+    :ivar metavar: what stands for the value in help texts; empty for a switch.
+    :ivar parse: reads one value from text; raises :exc:`ValueError` with a sentence that goes on after
+        "says '…', which is " when it cannot.
+    :ivar show: writes a value as a person would write it.
+    :ivar split: for a setting that holds many values, takes one text apart; ``None`` for a single value.
+    :ivar private: may hold a password, so that neither messages nor the configuration's ``repr`` show it.
+    """
+
+    metavar: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+    split: Callable[[str], Sequence[str]] | None = None
+    private: bool = False
+
+
+# -- durations ------------------------------------------------------------------------------------------
+
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(d|h|ms|m|s|us|µs|ns)")
+_PLAIN_NUMBER = re.compile(r"\d{1,12}(?:\.\d{0,9})?")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration as ``90s``, ``1h2m3s``, ``1.5h``, ``250ms``; a bare number is seconds.
+
+    :raises ValueError: it is not a duration.
+    """
+    if _PLAIN_NUMBER.fullmatch(text):
+        return float(text)
+    parts = _DURATION_PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("not a duration; write one like 90s, 1h2m3s or 250ms")
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def show_duration(seconds: float) -> str:
+    """A duration in the largest units that fit: ``75.0`` is ``1m15s``; zero is ``0``."""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms" if seconds else "0"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    shown = [f"{amount:g}{unit}" for amount, unit in ((hours, "h"), (minutes, "m"), (rest, "s")) if amount]
+    return "".join(shown)
+
+
+# -- sizes ----------------------------------------------------------------------------------------------
+
+_BYTES: dict[str, int] = {
+    **{unit: 1024**power for power, unit in enumerate(("b", "kib", "mib", "gib", "tib"))},
+    **{unit: 1000**power for power, unit in enumerate(("kb", "mb", "gb", "tb"), 1)},
+    **{unit: 1024**power for power, unit in enumerate(("", "k", "m", "g", "t"))},
+}
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([a-zA-Z]*)")
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size as ``64KiB`` or ``10MB``; ``K``, ``M``, ``G``, ``T`` alone are powers of 1024.
+
+    :raises ValueError: it is not a size.
+    """
+    match = _SIZE.fullmatch(text)
+    unit = _BYTES.get(match[2].lower()) if match else None
+    if match is None or unit is None:
+        raise ValueError("not a size; write one like 64KiB, 10MB or a number of bytes")
+    return round(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
+
+
+def show_size(count: int) -> str:
+    """A size in the largest binary unit that divides it: ``65536`` is ``64KiB``."""
+    for unit in ("TiB", "GiB", "MiB", "KiB"):
+        if count and count % _BYTES[unit.lower()] == 0:
+            return f"{count // _BYTES[unit.lower()]}{unit}"
+    return str(count)
+
+
+# -- bounded kinds --------------------------------------------------------------------------------------
+
+
+def _bounded(
+    read: Callable[[str], Any], show: Callable[[Any], str], low: Any, high: Any
+) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = read(text)
+        if not low <= value <= high:
+            raise ValueError(f"out of range; give one from {show(low)} to {show(high)}")
+        return value
+
+    return parse
+
+
+def integer(low: int, high: int) -> Kind:
+    """A whole number from ``low`` to ``high``."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise ValueError(f"not a whole number; give one from {low} to {high}")
+        return int(text)
+
+    return Kind("N", _bounded(read, str, low, high))
+
+
+def duration(low: float = 0.0, high: float = 366 * 86400.0) -> Kind:
+    """A duration in seconds, from ``low`` to ``high``."""
+    return Kind("DURATION", _bounded(parse_duration, show_duration, low, high), show_duration)
+
+
+def size(low: int, high: int) -> Kind:
+    """A number of bytes, from ``low`` to ``high``."""
+    return Kind("SIZE", _bounded(parse_size, show_size, low, high), show_size)
+
+
+def choice(*names: str) -> Kind:
+    """One of a few words."""
+
+    def parse(text: str) -> str:
+        if text.lower() not in names:
+            raise ValueError(f"unknown; give one of {', '.join(names)}")
+        return text.lower()
+
+    return Kind("|".join(names), parse)
+
+
+# -- the other kinds ------------------------------------------------------------------------------------
+
+_SWITCH = {
+    **dict.fromkeys(("1", "t", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "f", "false", "no", "off"), False),
+}
+
+
+def _parse_boolean(text: str) -> bool:
+    if text.lower() not in _SWITCH:
+        raise ValueError("neither true nor false; give one of these two")
+    return _SWITCH[text.lower()]
+
+
+def _parse_filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("empty; give a value or leave the setting out")
+    return text
+
+
+def _parse_secret_text(text: str) -> str:
+    """A secret that travels in a header field: whitespace around it is a slip of copy and paste."""
+    stripped = _parse_filled(text).strip()
+    if not stripped.isascii() or not stripped.isprintable() or " " in stripped:
+        raise ValueError("not a token; copy it whole, as `slime hub register` printed it")
+    return stripped
+
+
+def _matching(pattern: str, problem: str) -> Callable[[str], str]:
+    """Reads text that matches a pattern, as it is."""
+    compiled = re.compile(pattern)
+
+    def parse(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise ValueError(problem)
+        return text
+
+    return parse
+
+
+def _parse_printable(text: str) -> str:
+    """For people and log lines: no control characters."""
+    if not text.isprintable():
+        raise ValueError("not printable; leave out control characters")
+    return _parse_filled(text).strip()
+
+
+_HUB_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+
+
+_HUB_PROBLEM = "not a hub's address; write one like hub.example.org:8080 or https://hub.example.org"
+
+
+def _parse_hub_address(text: str) -> str:
+    """``host``, ``host:port`` or an ``http(s)://`` or ``ws(s)://`` URL, as the URL that agents dial."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(_HUB_PROBLEM)
+    try:
+        url = urlsplit(text if "://" in text else f"http://{text}")
+        port = "" if url.port is None else f":{url.port}"
+    except ValueError:
+        raise ValueError(_HUB_PROBLEM) from None
+    if url.scheme not in _HUB_SCHEMES or not url.hostname or url.query or url.fragment or "@" in url.netloc:
+        raise ValueError(_HUB_PROBLEM)
+    host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
+    path = url.path.rstrip("/").removesuffix(TUNNEL_PATH)
+    return f"{_HUB_SCHEMES[url.scheme]}://{host}{port}{path}{TUNNEL_PATH}"
+
+
+def _split_commas(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _join(values: Sequence[str]) -> str:
+    return ",".join(values)
+
+
+def _encode(text: str) -> bytes:
+    # Bytes of the command line that are not UTF-8 arrive as surrogates and leave as they came.
+    return _parse_filled(text).encode("utf-8", "surrogateescape")
+
+
+_parse_endpoint = _matching(
+    r"[a-zA-Z][\w+.-]*:.+", "not a Twisted endpoint; write one like tcp:8080:interface=127.0.0.1"
+)
+_parse_upstream = _matching(r"[!-~]+", "not an upstream's address; write one like localhost:8000")
+_parse_agent_id = _matching(
+    r"[A-Za-z0-9_.-]{1,64}", "not an agent id; use at most 64 letters, digits, dots, dashes and underscores"
+)
+_parse_scope_path = _matching(
+    r"/([!-)+-~]*|([!-)+-~]*/)?\*)", "not a scope path; write one like /v1/models or /v1/*"
+)
+
+_parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]+", "not an address; write one like 127.0.0.1 or ::1")
+
+TEXT = Kind("TEXT", _parse_printable)
+HOST = Kind("HOST", _parse_host)
+BOOLEAN = Kind("", _parse_boolean, lambda value: str(value).lower())
+PATH = Kind("PATH", lambda text: Path(_parse_filled(text)).expanduser())
+NAMES = Kind("A,B,…", _parse_printable, _join, _split_commas)
+SCOPE_PATHS = Kind("/A,/B/*,…", _parse_scope_path, _join, _split_commas)
+UPSTREAMS = Kind("ADDRESS,…", _parse_upstream, _join, _split_commas, private=True)
+ENDPOINTS = Kind("ENDPOINT", _parse_endpoint, " ".join, str.split)
+AGENT_ID = Kind("ID", _parse_agent_id)
+HUB_ADDRESS = Kind("ADDRESS", _parse_hub_address)
+SECRET_BYTES = Kind("SECRET", _encode, private=True)
+SECRET_TEXT = Kind("TOKEN", _parse_secret_text, private=True)

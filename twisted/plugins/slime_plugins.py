@@ -1,0 +1,6 @@
+"""Tells ``twistd`` of slime's two services. Data only: ``twistd`` reads this file for every plugin it lists."""
+
+from twisted.application.service import ServiceMaker
+
+hub = ServiceMaker("slime hub", "slime.hub.tap", "Route HTTP requests to agents.", "slime-hub")
+agent = ServiceMaker("slime agent", "slime.agent.tap", "Serve a hub's requests from upstreams.", "slime-agent")
