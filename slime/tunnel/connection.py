@@ -1,0 +1,264 @@
+"""One end of a link: messages in, events out; frames in, messages out. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from slime.errors import LocalProtocolError, RemoteProtocolError
+from slime.tunnel.codec import MESSAGE_LIMIT, decode, encode
+from slime.tunnel.flow import Sending, Window
+from slime.tunnel.frames import (
+    Capacity,
+    Drain,
+    Frame,
+    Hello,
+    Open,
+    Ping,
+    Pong,
+    Reset,
+    Welcome,
+)
+from slime.tunnel.greeting import VERSION
+from slime.tunnel.outbox import Outbox
+from slime.tunnel.states import Role
+from slime.tunnel.streams import Streams
+
+__all__ = ["DEFAULT_LIMITS", "TunnelConnection", "TunnelLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelLimits:
+    """What one end bears.
+
+    :ivar max_message: the longest message taken, in bytes.
+    :ivar max_streams: streams live at a time.
+    :ivar chatter: frames in one message that lead to no event, as PING and CREDIT do.
+    :ivar backlog: bytes of control frames that may go to a socket which takes no data.
+    """
+
+    max_message: int = MESSAGE_LIMIT
+    max_streams: int = 20_000
+    chatter: int = 4096
+    backlog: int = 4 * 1024 * 1024
+
+
+DEFAULT_LIMITS = TunnelLimits()
+
+
+class TunnelConnection:
+    """One end of a link.
+
+    The adapter hands in each message it receives and delivers the events that come out; it hands in each frame
+    to send and then takes messages until there are none. Nothing here calls back.
+
+    :ivar role: which end this is.
+    :ivar remote: what the other end said in its greeting, once it has.
+    :ivar chatter: frames received so far that led to no event, for an adapter that limits their rate.
+    """
+
+    __slots__ = (
+        "_credit", "_limits", "_outbox", "_prefetch_credit", "_prefetch_window", "_pressed", "_receivers",
+        "_senders", "_streams", "chatter", "remote", "role",
+    )  # fmt: skip
+
+    def __init__(self, role: Role, limits: TunnelLimits = DEFAULT_LIMITS) -> None:
+        self.role = role
+        self.remote: Hello | Welcome | None = None
+        self.chatter = 0
+        self._limits = limits
+        self._outbox = Outbox()
+        self._streams = Streams(role, self._outbox)
+        self._pressed = self._prefetch_window = self._credit = self._prefetch_credit = 0
+        self._receivers: dict[type, Callable[[Any], Frame | None]] = {}
+        self._senders: dict[type, Callable[[Any], None]] = {}
+        if role is Role.HUB:
+            self._receivers[Hello] = self._receive_hello
+        else:
+            self._senders[Hello] = self._send_hello
+
+    # Messages ---------------------------------------------------------------------------------------------
+
+    def receive(self, message: bytes) -> list[Frame]:
+        """Take one message; what it means for this end, in order.
+
+        PING is answered and CREDIT used here; neither is delivered, nor is what has ceased to matter.
+
+        :raises RemoteProtocolError: the peer broke the protocol; the link must be closed, and this object is of
+            no further use. What the message held before the violation is lost.
+        """
+        if len(message) > self._limits.max_message:
+            raise RemoteProtocolError("a message beyond the size limit")
+        frames = decode(message)
+        events: list[Frame] = []
+        receivers = self._receivers
+        for frame in frames:
+            receiver = receivers.get(type(frame))
+            if receiver is None:
+                raise RemoteProtocolError(f"{type(frame).__name__} out of place")
+            event = receiver(frame)
+            if event is not None:
+                events.append(event)
+        silent = len(frames) - len(events)
+        if silent > self._limits.chatter:
+            raise RemoteProtocolError("too many control frames in one message")
+        self.chatter += silent
+        return events
+
+    def next_message(self, data: bool = True) -> bytes | None:
+        """The next message to send, or ``None`` when nothing may go.
+
+        :param data: whether bodies may go; not while the socket is full.
+        :raises RemoteProtocolError: so many control frames went to a full socket that the peer cannot be reading.
+        """
+        outbox = self._outbox
+        message = outbox.next_message(data)
+        if outbox.ended:
+            self._streams.ended(outbox.ended)
+            outbox.ended.clear()
+        if data:
+            self._pressed = 0
+        elif message is not None:
+            self._press(len(message))
+        return message
+
+    def _press(self, size: int) -> None:
+        self._pressed += size
+        if self._pressed > self._limits.backlog:
+            raise RemoteProtocolError("the peer does not read")
+
+    # Frames -----------------------------------------------------------------------------------------------
+
+    def send(self, frame: Frame) -> None:
+        """Queue one frame.
+
+        DATA waits for credit and END behind it. What is sent for a stream that is over for this end is dropped:
+        its end may stand in the very message whose events are being delivered. OPEN is for :meth:`open`, CREDIT
+        for :meth:`consumed`, PONG for :meth:`receive`.
+
+        :raises LocalProtocolError: the protocol does not allow the frame now.
+        """
+        sender = self._senders.get(type(frame))
+        if sender is None:
+            raise LocalProtocolError(f"{type(frame).__name__} out of place")
+        sender(frame)
+
+    def open(self, head: bytes, length: int | None, prefetch: bool = False, upgrade: bool = False) -> int:
+        """Hub only: begin a stream.
+
+        :param head: the request head.
+        :param length: bytes of body that follow; 0 for none, ``None`` when not known.
+        :param prefetch: sent ahead of a free slot.
+        :param upgrade: the application asks to switch protocols; ``length`` must be 0.
+        :returns: the stream's id.
+        :raises LocalProtocolError: there is no link yet, or too many streams are live, or the head is too long.
+        """
+        streams = self._streams
+        if Reset not in self._senders or self.role is not Role.HUB or (upgrade and length != 0):
+            raise LocalProtocolError("OPEN out of place")
+        if len(streams.live) >= self._limits.max_streams:
+            raise LocalProtocolError("too many live streams")
+        stream_id = streams.last_id + 1
+        frame = Open(stream_id, head, length, prefetch, upgrade)
+        self._outbox.put(encode(frame))
+        credit = self._prefetch_credit if prefetch else self._credit
+        streams.begin(frame, Window(streams.window), Sending(stream_id, credit, length or None))
+        return stream_id
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """This end has used ``size`` bytes of DATA it received, so that the peer may send more.
+
+        :raises LocalProtocolError: that is more than it received.
+        """
+        self._streams.consumed(stream_id, size)
+
+    def resize(self, stream_id: int, window: int) -> None:
+        """Let ``window`` bytes of the stream be under way from now on; it may grow and shrink."""
+        self._streams.resize(stream_id, window)
+
+    # Questions --------------------------------------------------------------------------------------------
+
+    def queued(self, stream_id: int) -> int:
+        """Bytes of the stream that :meth:`send` took and no message holds yet; above ``LOW_WATER`` pause."""
+        stream = self._streams.live.get(stream_id)
+        return 0 if stream is None else stream.sending.queued
+
+    def drained(self) -> list[int]:
+        """Streams whose waiting bytes exceeded ``LOW_WATER`` and fell to it since the last call: resume them."""
+        resumed = self._outbox.resumed
+        if resumed:
+            self._outbox.resumed = []
+        return resumed
+
+    @property
+    def live(self) -> int:
+        """How many streams are live."""
+        return len(self._streams.live)
+
+    def is_live(self, stream_id: int) -> bool:
+        """Whether the stream has begun and is not over for both ends."""
+        return stream_id in self._streams.live
+
+    # The link itself --------------------------------------------------------------------------------------
+
+    def _send_hello(self, frame: Hello) -> None:
+        self._outbox.put(encode(frame))
+        self._streams.window, self._prefetch_window = frame.window, frame.prefetch_window
+        del self._senders[Hello]
+        self._receivers[Welcome] = self._receive_welcome
+
+    def _receive_hello(self, frame: Hello) -> Frame:
+        if VERSION not in frame.versions:
+            raise RemoteProtocolError("no version in common")
+        self.remote = frame
+        self._credit, self._prefetch_credit = frame.window, frame.prefetch_window
+        del self._receivers[Hello]
+        self._senders[Welcome] = self._send_welcome
+        return frame
+
+    def _send_welcome(self, frame: Welcome) -> None:
+        self._outbox.put(encode(frame))
+        self._streams.window = frame.window
+        del self._senders[Welcome]
+        self._link_up()
+
+    def _receive_welcome(self, frame: Welcome) -> Frame:
+        if frame.version != VERSION:
+            raise RemoteProtocolError("a version that was not offered")
+        self.remote = frame
+        self._credit = frame.window
+        del self._receivers[Welcome]
+        self._link_up()
+        return frame
+
+    def _link_up(self) -> None:
+        plain = self._send_plain
+        self._senders |= self._streams.senders() | {Ping: plain, Drain: plain}
+        self._receivers |= self._streams.receivers()
+        self._receivers |= {Ping: self._receive_ping, Pong: _as_event, Drain: _as_event}
+        if self.role is Role.HUB:
+            self._receivers[Capacity] = _as_event
+        else:
+            self._senders[Capacity] = plain
+            self._receivers[Open] = self._receive_open
+
+    def _send_plain(self, frame: Ping | Drain | Capacity) -> None:
+        self._outbox.put(encode(frame))
+
+    def _receive_ping(self, frame: Ping) -> None:
+        self._outbox.put(encode(Pong(frame.token)))
+
+    def _receive_open(self, frame: Open) -> Frame:
+        streams, stream_id = self._streams, frame.stream_id
+        if stream_id <= streams.last_id:
+            raise RemoteProtocolError("OPEN with an id that is not new")
+        if len(streams.live) >= self._limits.max_streams:
+            raise RemoteProtocolError("too many live streams")
+        window = Window(self._prefetch_window if frame.prefetch else streams.window, frame.length or None)
+        streams.begin(frame, window, Sending(stream_id, self._credit))
+        return frame
+
+
+def _as_event(frame: Frame) -> Frame:
+    return frame

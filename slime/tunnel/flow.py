@@ -1,0 +1,155 @@
+"""Credit: how many bytes of body may be under way, one stream and one direction at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from slime.errors import LocalProtocolError, RemoteProtocolError
+
+__all__ = ["CREDIT_LIMIT", "LOW_WATER", "Sending", "Window"]
+
+#: The most credit a stream may have, in bytes.
+CREDIT_LIMIT = 2**31 - 1
+#: Bytes that may wait for credit before the producer should pause, and at which it may go on.
+LOW_WATER = 64 * 1024
+
+
+class Window:
+    """The receiving half of a body: what the peer may send, and what it said it would.
+
+    :ivar size: bytes that may be under way or unused at a time.
+    :ivar available: bytes the peer may send now.
+    :ivar held: bytes received and not yet used.
+    :ivar left: bytes of the declared length still to come; ``None`` when it declared none.
+    """
+
+    __slots__ = ("available", "held", "left", "size")
+
+    def __init__(self, size: int, left: int | None = None) -> None:
+        self.size = self.available = size
+        self.held = 0
+        self.left = left
+
+    def receive(self, size: int) -> None:
+        """Count bytes that arrived.
+
+        :raises RemoteProtocolError: they exceed the credit or the declared length.
+        """
+        if size > self.available:
+            raise RemoteProtocolError("DATA beyond the credit granted")
+        if self.left is not None:
+            if size > self.left:
+                raise RemoteProtocolError("DATA beyond the declared length")
+            self.left -= size
+        self.available -= size
+        self.held += size
+
+    def finish(self) -> None:
+        """Nothing more comes.
+
+        :raises RemoteProtocolError: less came than was declared.
+        """
+        if self.left:
+            raise RemoteProtocolError("END before the declared length")
+        self.left = 0
+
+    def consumed(self, size: int) -> int:
+        """Count bytes that were used.
+
+        :returns: the credit to grant now, mostly 0: half a window at least, so that grants are few.
+        :raises LocalProtocolError: more was used than had arrived.
+        """
+        if size > self.held:
+            raise LocalProtocolError(f"{size} bytes consumed of {self.held} received")
+        self.held -= size
+        return self._due()
+
+    def resize(self, size: int) -> int:
+        """Make the window larger or smaller; a smaller one takes effect as bytes are used.
+
+        :returns: the credit to grant now.
+        """
+        self.size = size
+        return self._due()
+
+    def _due(self) -> int:
+        gap = self.size - self.available - self.held
+        if gap * 2 < self.size or (self.left is not None and self.left <= self.available):
+            return 0
+        self.available += gap
+        return gap
+
+
+class Sending:
+    """The sending half of a body: what the peer takes, what was declared, and what waits.
+
+    :ivar stream_id: the stream.
+    :ivar available: bytes the peer takes now.
+    :ivar left: bytes of the declared length not yet given to :meth:`push`; ``None`` when none was declared.
+    :ivar queued: bytes that wait.
+    :ivar end: the END frame's bytes, when it waits behind them.
+    :ivar scheduled: the half stands in the queue of those that have something to send.
+    :ivar above: more than ``LOW_WATER`` has waited since it last fell under it.
+    """
+
+    __slots__ = ("above", "available", "chunks", "end", "left", "queued", "scheduled", "stream_id")
+
+    def __init__(self, stream_id: int, available: int, left: int | None = None) -> None:
+        self.stream_id = stream_id
+        self.available = available
+        self.left = left
+        self.chunks: deque[bytes | memoryview] = deque()
+        self.queued = 0
+        self.end: bytes | None = None
+        self.scheduled = self.above = False
+
+    @property
+    def ready(self) -> bool:
+        """Something may go now."""
+        return self.available > 0 if self.queued else self.end is not None
+
+    def push(self, data: bytes) -> None:
+        """Let bytes wait.
+
+        :raises LocalProtocolError: END was sent already, or they exceed the declared length.
+        """
+        size = len(data)
+        if self.end is not None:
+            raise LocalProtocolError("DATA after END")
+        if self.left is not None:
+            if size > self.left:
+                raise LocalProtocolError("DATA beyond the declared length")
+            self.left -= size
+        self.chunks.append(data)
+        self.queued += size
+        if self.queued > LOW_WATER:
+            self.above = True
+
+    def grant(self, amount: int) -> None:
+        """The peer takes more.
+
+        :raises RemoteProtocolError: it takes more than the protocol allows.
+        """
+        self.available += amount
+        if self.available > CREDIT_LIMIT:
+            raise RemoteProtocolError("CREDIT beyond its limit")
+
+    def take(self, size: int, parts: list[bytes | memoryview]) -> None:
+        """Move ``size`` bytes, no more than wait, to ``parts``, splitting a chunk without a copy."""
+        self.queued -= size
+        self.available -= size
+        while size:
+            chunk = self.chunks.popleft()
+            if len(chunk) > size:
+                view = memoryview(chunk)
+                self.chunks.appendleft(view[size:])
+                chunk = view[:size]
+            parts.append(chunk)
+            size -= len(chunk)
+
+    def drop(self) -> None:
+        """Forget what waits."""
+        self.chunks.clear()
+        self.queued = 0
+        self.end = None
+        self.above = False
