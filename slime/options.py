@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from twisted.python import usage
@@ -30,20 +30,15 @@ class SettingsOptions(usage.Options):
     :cvar command: what the command is called in its help and its complaints.
     :cvar summary: what it does.
     :cvar config_class: the table of its settings.
+    :cvar read: one of the ``load`` functions of :mod:`slime.sources`.
     :ivar config: the configuration, once :meth:`parseOptions` has returned.
     """
 
     command: ClassVar[str]
     summary: ClassVar[str]
     config_class: ClassVar[type]
+    read: ClassVar[Callable[..., Any]]
     config: Any
-
-    def load(self, arguments: Sequence[str], environ: Mapping[str, str]) -> Any:
-        """Read the configuration.
-
-        :raises SettingError: a setting cannot be used.
-        """
-        raise NotImplementedError
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read the configuration; show the help or end the process over a mistake.
@@ -55,7 +50,7 @@ class SettingsOptions(usage.Options):
             sys.stdout.write(self.getUsage())
             raise SystemExit(0)
         try:
-            self.config = self.load(arguments, os.environ)
+            self.config = self.read(arguments, os.environ)
         except SettingError as problem:
             refuse(self.command, problem)
         self.postOptions()

@@ -295,8 +295,8 @@ def _parsed(setting: Setting, found: Found, text: str) -> Any:
     try:
         return setting.kind.parse(text)
     except ValueError as error:
-        says = "holds something" if setting.kind.private else f"says {_shown(text)}, which is"
-        raise SettingError(f"{setting.key}: {found.where} {says} {error}") from None
+        says = ":" if setting.kind.private else f" says {_shown(text)}, which is"
+        raise SettingError(f"{setting.key}: {found.where}{says} {error}") from None
 
 
 def _shown(text: str) -> str:
@@ -340,12 +340,20 @@ def _endpoint(config: HubConfig) -> str:
     return f"tcp:{config.port}:interface={interface}:backlog=1024"
 
 
-def load_agent(arguments: Sequence[str], environ: Mapping[str, str]) -> AgentConfig:
+def load_agent(
+    arguments: Sequence[str], environ: Mapping[str, str], check_upstream: Callable[[str], object] = str
+) -> AgentConfig:
     """An agent's configuration.
 
+    :param check_upstream: raises :exc:`ValueError` with a sentence for an upstream it cannot use.
     :raises SettingError: see :class:`Sources` and :func:`value_of`.
     """
-    return AgentConfig(**_values(AgentConfig, Sources.gather(arguments, environ, AgentConfig)))
+    sources = Sources.gather(arguments, environ, AgentConfig)
+    config = AgentConfig(**_values(AgentConfig, sources))
+    for row in settings_of(AgentConfig):
+        if row.name == "upstream":
+            value_of(replace(row, kind=replace(row.kind, parse=check_upstream)), sources.find(row))
+    return config
 
 
 def load_register(arguments: Sequence[str], environ: Mapping[str, str]) -> RegisterConfig:

@@ -1,11 +1,12 @@
-"""The agents of one process as a Twisted service: ``twistd slime-agent``, and what ``slime agent run`` runs."""
+"""The agents of a process as a Twisted service: ``twistd slime-agent``, and what ``slime agent run`` runs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from functools import partial
 
 from twisted.application.service import IService
 
+from slime.agent.upstream.target import UpstreamTarget
 from slime.log import log_through_twistd
 from slime.options import SettingsOptions
 from slime.process import supervised
@@ -25,9 +26,7 @@ class Options(SettingsOptions):
     )
     config_class = AgentConfig
     config: AgentConfig
-
-    def load(self, arguments: Sequence[str], environ: Mapping[str, str]) -> AgentConfig:
-        return load_agent(arguments, environ)
+    read = staticmethod(partial(load_agent, check_upstream=UpstreamTarget.parse))
 
     def postOptions(self) -> None:
         log_through_twistd(self, self.config.log_format, self.config.log_level)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.endpoints import serverFromString
 
 from slime.log import log_through_twistd
-from slime.options import SettingsOptions
+from slime.options import SettingsOptions, refuse
 from slime.process import supervised
 from slime.settings import HubConfig
 from slime.sources import load_hub
@@ -25,9 +27,7 @@ class Options(SettingsOptions):
     )
     config_class = HubConfig
     config: HubConfig
-
-    def load(self, arguments: Sequence[str], environ: Mapping[str, str]) -> HubConfig:
-        return load_hub(arguments, environ)
+    read = staticmethod(load_hub)
 
     def postOptions(self) -> None:
         log_through_twistd(self, self.config.log_format, self.config.log_level)
@@ -39,4 +39,15 @@ def makeService(options: Options) -> IService:
 
     from slime.hub.service import build_hub
 
+    check_endpoints(reactor, options.config.listen)
     return supervised(reactor, build_hub(reactor, options.config), options.config.grace)
+
+
+def check_endpoints(reactor: Any, descriptions: Sequence[str]) -> None:
+    """End the process, with one line, over an endpoint that cannot be made."""
+    for description in descriptions:
+        try:
+            serverFromString(reactor, description)
+        except Exception as problem:
+            # Each kind of endpoint is a plugin with exceptions of its own: a missing certificate, a bad number.
+            refuse(Options.command, f"listen: {description!r} makes no endpoint: {type(problem).__name__}: {problem}")
