@@ -1,0 +1,367 @@
+"""One application request, from the end of its head to the last byte of its answer.
+
+An exchange stands between the request (what the application sees), the pool (who gives it a slot) and a link (where
+its stream runs). It keeps these promises:
+
+* the answer's bytes go out as they came, in the turn of the reactor in which they came;
+* what cannot be completed is cut off, never ended cleanly;
+* a request is given to a second agent only when it certainly has not run, or is safe to repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol
+
+from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
+from slime.http.forwarding import Added, client_response_fields
+from slime.http.head import Fields, ResponseHead, parse_response_head
+from slime.hub.answers import Trouble
+from slime.hub.dispatch import Ticket
+
+if TYPE_CHECKING:
+    from slime.hub.request import StreamedRequest
+    from slime.tunnel.frames import Head
+
+__all__ = ["Exchange", "ExchangePolicy", "Started", "StreamLink", "Wishes"]
+
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
+BODILESS = frozenset({204, 304})
+QUEUED_HIGH = 128 * 1024
+END_OF_HEAD = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the application asked of the hub by ``Slime-*`` fields.
+
+    :ivar block: wait for a slot instead of being refused.
+    :ivar patience: longest wait for a slot, in seconds.
+    :ivar retry: may be run again if its agent is lost after it began.
+    :ivar scope: the scope it needs.
+    """
+
+    block: bool = False
+    patience: float = 600.0
+    retry: bool = False
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangePolicy:
+    """Bounds of an exchange, settings of the hub; sizes in bytes, 0 meaning no limit.
+
+    :ivar max_body: largest request body.
+    :ivar replay_body: how much of a request's body is kept until the answer begins.
+    :ivar max_requeues: how often a request may be given to another agent.
+    """
+
+    max_body: int = 0
+    replay_body: int = 64 * 1024
+    max_requeues: int = 2
+
+
+class Started(Enum):
+    """Has the upstream begun to work on the request?"""
+
+    NO = "no"
+    UNKNOWN = "unknown"
+    YES = "yes"
+
+
+class Stage(Enum):
+    """Where an exchange is."""
+
+    WAITING = auto()
+    RUNNING = auto()
+    ANSWERING = auto()
+    OVER = auto()
+
+
+class StreamLink(Protocol):
+    """What an exchange needs of an agent's link."""
+
+    agent_id: str
+    agent_name: str
+
+    def open(self, exchange: Exchange) -> int:
+        """Start a stream for the exchange (its ``forward_head`` and ``length``); events go to the exchange."""
+
+    def send_body(self, stream_id: int, data: bytes) -> int:
+        """Queue request body; returns the bytes that wait for credit or socket."""
+
+    def end_body(self, stream_id: int, trailers: Fields) -> None:
+        """The request body is complete."""
+
+    def reset(self, stream_id: int, code: ErrorCode) -> None:
+        """Give the stream up; the slot is free when the agent has confirmed."""
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """So many bytes of the answer are out; the agent may send as many more."""
+
+    def was_flushed(self, stream_id: int) -> bool:
+        """Has the stream's OPEN left this process?"""
+
+
+class ExchangeKeeper(Protocol):
+    """What an exchange needs of the pool."""
+
+    policy: ExchangePolicy
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """The exchange wants no slot any more."""
+
+    def give_elsewhere(self, exchange: Exchange) -> bool:
+        """Put it before all others that wait; ``False`` when nobody connected could serve it."""
+
+    def finished(self, exchange: Exchange) -> None:
+        """The application has its answer, or is gone."""
+
+
+class Exchange:
+    """See the module's text. Made by the gateway; the pool and a link call the rest.
+
+    :ivar request_id: unique among this hub's requests.
+    :ivar forward_head: the head for the agent, as canonical text.
+    :ivar length: bytes of request body; ``None`` when chunked.
+    :ivar outcome: how it ended, for the access log: ``ok``, an error's slug, or ``left``.
+    :ivar agent_name: the agent that had it last.
+    """
+
+    def __init__(self, request: StreamedRequest, keeper: ExchangeKeeper, request_id: bytes, wishes: Wishes) -> None:
+        self.request = request
+        self.request_id = request_id
+        self.wishes = wishes
+        self.length = request.body_length
+        self.forward_head = b""
+        self.ticket = Ticket(self, wishes.scope, scope_path(request.path))
+        self.link: StreamLink | None = None
+        self.started = Started.NO
+        self.outcome = ""
+        self.status = 0
+        self.agent_name = ""
+        self.requeues = 0
+        self.bytes_in = 0
+        self.queued_at = self.assigned_at = self.finished_at = 0.0
+        self._keeper = keeper
+        self._policy = keeper.policy
+        self._stage = Stage.WAITING
+        self._stream_id = 0
+        self._kept: list[bytes] | None = []
+        self._trailers: Fields | None = None
+        self._unread = 0
+
+    @property
+    def over(self) -> bool:
+        """Has the application its answer, or left?"""
+        return self._stage is Stage.OVER
+
+    # -- from the application -------------------------------------------------------------------------------------
+
+    def body_received(self, data: bytes) -> None:
+        """Some of the request's body."""
+        self.bytes_in += len(data)
+        if self._policy.max_body and self.bytes_in > self._policy.max_body:
+            self.body_failed(BadMessage(ErrorCode.BODY_TOO_LARGE, "see the hub's --max-body"))
+            return
+        if self._kept is not None:
+            self._kept.append(data)
+        if self._stage is not Stage.WAITING:
+            self._send_body(data)
+        elif self.bytes_in >= self._policy.replay_body:
+            self.request.channel.pause_body()
+
+    def _send_body(self, data: bytes) -> None:
+        if self.bytes_in > self._policy.replay_body:
+            self._kept = None
+        link = self.link
+        if link is not None and link.send_body(self._stream_id, data) > QUEUED_HIGH:
+            self.request.channel.pause_body()
+
+    def body_finished(self, trailers: Fields) -> None:
+        """The request's body is complete."""
+        self._trailers = trailers
+        if self.link is not None and self.length != 0:
+            self.link.end_body(self._stream_id, trailers)
+
+    def body_failed(self, error: BadMessage) -> None:
+        """The request's body will never be complete: nothing of it may look complete to the upstream."""
+        self.fail(Trouble(error.code, error.detail))
+
+    def left(self) -> None:
+        """The application is gone: so is the need for a slot, a place in the queue or the upstream's work."""
+        if not self.over:
+            self._let_go(ErrorCode.CANCELLED)
+            self._finish("left")
+
+    def drained(self) -> None:
+        """The application has read everything: the agent may send more."""
+        unread, self._unread = self._unread, 0
+        if unread and self.link is not None:
+            self.link.consumed(self._stream_id, unread)
+
+    # -- from the pool --------------------------------------------------------------------------------------------
+
+    def assign(self, link: StreamLink) -> None:
+        """A slot of this agent is ours. Everything of the body that is here goes out with the head."""
+        self.link = link
+        self.agent_name = link.agent_name
+        self._stage = Stage.RUNNING
+        self._stream_id = link.open(self)
+        for data in self._kept or ():
+            link.send_body(self._stream_id, data)
+        if self.bytes_in > self._policy.replay_body:
+            self._kept = None
+        if self._trailers is not None and self.length != 0:
+            link.end_body(self._stream_id, self._trailers)
+        self.request.channel.resume_body()
+
+    def fail(self, trouble: Trouble) -> None:
+        """End the exchange with an error of the hub's own; an answer that has begun is cut off instead."""
+        if self.over:
+            return
+        self._let_go(ErrorCode.CANCELLED)
+        self.status = self.status or trouble.code.status
+        self._stage = Stage.OVER
+        self.request.fail(trouble, self.request_id)
+        self._finish(trouble.code.slug)
+
+    # -- from the link --------------------------------------------------------------------------------------------
+
+    def upstream_started(self) -> None:
+        """The agent has begun the upstream call: from now on the request may have had an effect."""
+        self.started = Started.YES
+
+    def response_head(self, frame: Head) -> None:
+        """The upstream answered; checked again here, because the agent is not trusted.
+
+        :raises RemoteProtocolError: the head is not what an agent may send.
+        """
+        self.started = Started.YES
+        head = self._validated(frame)
+        if self.over:
+            return
+        if frame.interim:
+            self.request.answer_interim(head)
+            return
+        self._stage = Stage.ANSWERING
+        self._kept = None
+        self.status = head.status
+        self.request.answer_head(head, frame.length)
+
+    def _validated(self, frame: Head) -> ResponseHead:
+        if not frame.head.endswith(END_OF_HEAD):
+            raise RemoteProtocolError("a response head has no end")
+        try:
+            head = parse_response_head(frame.head[: -len(END_OF_HEAD)])
+        except BadMessage as error:
+            raise RemoteProtocolError(f"response head: {error.detail}") from None
+        if frame.interim is not (head.status < 200) or head.status == 101:
+            raise RemoteProtocolError(f"a response head with status {head.status} does not belong here")
+        if frame.length != 0 and not frame.interim and (self.request.method == b"HEAD" or head.status in BODILESS):
+            raise RemoteProtocolError("a body where there can be none")
+        fields = client_response_fields(head, self._added(), self.request.method)
+        return ResponseHead(b"1.1", head.status, head.reason, fields)
+
+    def _added(self) -> Added:
+        link = self.link
+        agent_id, agent_name = (link.agent_id, link.agent_name) if link is not None else ("", "")
+        return Added(agent_id.encode("ascii"), agent_name.encode("ascii"), self.request_id)
+
+    def response_data(self, data: bytes) -> None:
+        """Some of the answer's body."""
+        if self.over:
+            return
+        self.request.answer_data(data)
+        if self.request.write_blocked:
+            self._unread += len(data)
+        elif self.link is not None:
+            self.link.consumed(self._stream_id, len(data))
+
+    def response_end(self, trailers: Fields) -> None:
+        """The answer is complete, and the slot is free."""
+        self.link = None
+        if not self.over:
+            self._stage = Stage.OVER
+            self.request.answer_end(trailers)
+            self._finish("ok")
+
+    def stream_reset(self, code: ErrorCode, detail: str) -> None:
+        """The agent gave the stream up (or confirms that we did); the slot is free."""
+        self.link = None
+        if not self.over:
+            if code.status < 502:
+                code = ErrorCode.UPSTREAM_BROKE
+            self.fail(Trouble(code, detail, [(b"Slime-Started", self.started.value.encode("ascii"))]))
+
+    def not_started(self, code: ErrorCode) -> None:
+        """The agent gave the request back untouched; the slot is free, and another agent may have the request."""
+        self.link = None
+        if not self.over:
+            self._try_elsewhere(Trouble(code))
+
+    def link_lost(self) -> None:
+        """The agent is gone, in the middle of this exchange."""
+        link, self.link = self.link, None
+        if self.over or link is None:
+            return
+        if self._stage is Stage.ANSWERING:
+            self._stage = Stage.OVER
+            self.request.answer_abort()
+            self._finish(ErrorCode.AGENT_LOST.slug)
+            return
+        if self.started is Started.NO and link.was_flushed(self._stream_id):
+            self.started = Started.UNKNOWN
+        fields = [(b"Slime-Started", self.started.value.encode("ascii"))]
+        trouble = Trouble(ErrorCode.AGENT_LOST, "", fields)
+        if self.started is Started.NO or self._repeatable():
+            self._try_elsewhere(trouble)
+        else:
+            self.fail(trouble)
+
+    def writable(self) -> None:
+        """The link has sent most of what waited: the application may go on uploading."""
+        self.request.channel.resume_body()
+
+    # -- inside ---------------------------------------------------------------------------------------------------
+
+    def _repeatable(self) -> bool:
+        return self._kept is not None and (self.wishes.retry or self.request.method in IDEMPOTENT)
+
+    def _try_elsewhere(self, trouble: Trouble) -> None:
+        if self._kept is None or self.requeues >= self._policy.max_requeues:
+            self.fail(trouble)
+            return
+        self.requeues += 1
+        self._stage = Stage.WAITING
+        self.started = Started.NO
+        if not self._keeper.give_elsewhere(self):
+            self.fail(trouble)
+
+    def _let_go(self, code: ErrorCode) -> None:
+        if self._stage is Stage.WAITING:
+            self._keeper.withdraw(self)
+        elif self.link is not None:
+            self.link.reset(self._stream_id, code)
+
+    def _finish(self, outcome: str) -> None:
+        if not self.outcome:
+            self.outcome = outcome
+            self._stage = Stage.OVER
+            self._kept = None
+            self._keeper.finished(self)
+
+
+def scope_path(path: bytes) -> str:
+    """The path that scope rules are asked about: none at all when it has dot segments.
+
+    An upstream may resolve ``/public/../secret`` to ``/secret``; so a path with dot segments, plain or
+    percent-encoded, is only for agents that may serve every path.
+    """
+    text = path.decode("latin-1")
+    if "." in text or "%2" in text:
+        segments = text.lower().replace("%2e", ".").replace("%2f", "/").replace("\\", "/").split("/")
+        if "." in segments or ".." in segments:
+            return ""
+    return text

@@ -1,0 +1,149 @@
+"""The hub's web resource: every request of an application, and the door for agents."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from zope.interface import implementer
+
+from slime.errors import BadMessage, ErrorCode
+from slime.http.forwarding import Peer, upstream_fields
+from slime.http.head import RequestHead, field_values, serialise_request_head
+from slime.hub.answers import Trouble
+from slime.hub.exchange import Exchange, Wishes
+from slime.hub.request import IStreamedResource, StreamedRequest
+from slime.values import parse_duration
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IAddress
+
+    from slime.hub.pool import AgentPool
+
+__all__ = ["TUNNEL_PATH", "GatewayPolicy", "GatewayResource"]
+
+TUNNEL_PATH = b"/v1/agent/tunnel"
+_NO = frozenset({b"", b"0", b"false", b"no", b"off"})
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPolicy:
+    """Settings of the hub.
+
+    :ivar app_password: what ``Slime-App-Password`` must be; ``None`` lets every application in.
+    :ivar patience: the longest that a blocked request may wait for a slot, in seconds.
+    """
+
+    app_password: bytes | None = None
+    patience: float = 600.0
+
+
+class LinkDoor(Protocol):
+    """Lets agents in; :mod:`slime.hub.links` has it."""
+
+    def enter(self, request: StreamedRequest) -> None:
+        """A request for the tunnel's path with a WebSocket upgrade: verify, and take the connection over."""
+
+
+@implementer(IStreamedResource)
+class GatewayResource(Resource):
+    """Passes every request on to an agent's upstream, whatever its method and path.
+
+    One path is the hub's own: a WebSocket upgrade to :data:`TUNNEL_PATH` is an agent's.
+    """
+
+    isLeaf = True
+    _log = Logger()
+
+    def __init__(self, pool: AgentPool, door: LinkDoor, policy: GatewayPolicy) -> None:
+        super().__init__()
+        self._pool = pool
+        self._door = door
+        self._policy = policy
+        self._id_prefix = os.urandom(6).hex().encode("ascii") + b"-"
+        self._ids = count(1)
+
+    def render_stream(self, request: StreamedRequest) -> None:
+        """The head of a request is complete."""
+        if request.path == TUNNEL_PATH:
+            self._render_tunnel(request)
+            return
+        request_id = self._id_prefix + b"%x" % next(self._ids)
+        try:
+            self._authenticate(request.head)
+            wishes = read_wishes(request.head, self._policy.patience)
+        except BadMessage as error:
+            request.fail(Trouble(error.code, error.detail), request_id)
+            return
+        self._start(request, request_id, wishes)
+
+    def _start(self, request: StreamedRequest, request_id: bytes, wishes: Wishes) -> None:
+        exchange = Exchange(request, self._pool, request_id, wishes)
+        request.receiver = exchange
+        limit = self._pool.policy.max_body
+        if limit and (request.body_length or 0) > limit:
+            exchange.fail(Trouble(ErrorCode.BODY_TOO_LARGE, f"at most {limit} bytes (--max-body)"))
+            return
+        peer = Peer(_host(request.getClientAddress()), "https" if request.isSecure() else "http")
+        fields = upstream_fields(request.head, peer, request_id)
+        head = RequestHead(request.head.method, request.head.target, b"1.1", fields)
+        exchange.forward_head = serialise_request_head(head)
+        self._pool.submit(exchange)
+
+    def _authenticate(self, head: RequestHead) -> None:
+        expected = self._policy.app_password
+        if expected is None:
+            return
+        given = field_values(head.fields, b"slime-app-password")
+        if len(given) != 1:
+            raise BadMessage(ErrorCode.UNAUTHORIZED, "one Slime-App-Password field is needed")
+        if not hmac.compare_digest(given[0], expected):
+            raise BadMessage(ErrorCode.UNAUTHORIZED, "the Slime-App-Password is wrong")
+
+    def _render_tunnel(self, request: StreamedRequest) -> None:
+        upgrades = [value.strip().lower() for value in field_values(request.head.fields, b"upgrade")]
+        if request.method != b"GET" or upgrades != [b"websocket"] or request.body_length != 0:
+            request.fail(Trouble(ErrorCode.UPGRADE_REQUIRED))
+        else:
+            self._door.enter(request)
+
+
+def read_wishes(head: RequestHead, patience: float) -> Wishes:
+    """What the request's ``Slime-*`` fields ask for.
+
+    :param patience: the hub's own limit, in seconds; ``Slime-Timeout`` may only shorten it.
+    :raises BadMessage: a value makes no sense.
+    """
+    block = retry = False
+    scope: str | None = None
+    for name, value in head.fields:
+        if name[:6].lower() != b"slime-":
+            continue
+        field = name.lower()
+        if field == b"slime-block":
+            block = value.lower() not in _NO
+        elif field == b"slime-retry":
+            retry = value.lower() not in _NO
+        elif field == b"slime-scope":
+            scope = value.decode("latin-1") or None
+        elif field == b"slime-timeout":
+            patience = min(patience, _seconds(value))
+    return Wishes(block, patience, retry, scope)
+
+
+def _seconds(value: bytes) -> float:
+    try:
+        return parse_duration(value.decode("latin-1"))
+    except ValueError:
+        raise BadMessage(
+            ErrorCode.BAD_REQUEST, "Slime-Timeout takes seconds or a duration such as 90s or 1h2m3s"
+        ) from None
+
+
+def _host(address: IAddress) -> str:
+    return getattr(address, "host", None) or "unknown"

@@ -1,0 +1,295 @@
+"""The hub's side of a link: lets an agent in, and turns its frames into calls on exchanges."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
+from slime.http.fields import RESPONSE_FAULTS, parse_fields
+from slime.http.head import Fields, RequestHead, field_values, serialise_request_head, tokens
+from slime.http.parser import is_trailer
+from slime.hub.answers import Trouble
+from slime.hub.dispatch import Rights
+from slime.hub.exchange import Exchange
+from slime.hub.pool import AgentPool
+from slime.hub.request import StreamedRequest
+from slime.tokens import AgentClaims, TokenError, verify
+from slime.tunnel.connection import TunnelConnection, TunnelLimits
+from slime.tunnel.frames import (
+    Capacity,
+    Data,
+    Drain,
+    End,
+    Frame,
+    Head,
+    Hello,
+    Refused,
+    Reset,
+    Revoked,
+    Started,
+    Welcome,
+)
+from slime.tunnel.greeting import VERSION
+from slime.tunnel.states import Role
+from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Door", "HubLink", "LinkPolicy"]
+
+MAX_SLOTS = 4096
+MAX_TRAILERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPolicy:
+    """Settings of the hub that concern links.
+
+    :ivar secret: what agents' tokens are verified with.
+    :ivar window: bytes of each answer that an agent may send ahead of the application's reading.
+    :ivar ping_interval: seconds between signs of life.
+    :ivar handshake_timeout: seconds from the connection to HELLO.
+    """
+
+    secret: bytes
+    window: int = 256 * 1024
+    ping_interval: float = 10.0
+    handshake_timeout: float = 10.0
+
+
+class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]
+    """One agent's link. The pool gives it exchanges; the agent's frames move them on.
+
+    :ivar key: who the agent is: two tokens never share an agent, whatever their agents say of themselves.
+    :ivar agent_id: what the agent calls itself.
+    :ivar agent_name: the name in its token.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, pool: AgentPool, claims: AgentClaims, policy: LinkPolicy) -> None:
+        tunnel = TunnelConnection(Role.HUB, TunnelLimits())
+        super().__init__(tunnel, clock, policy.handshake_timeout)
+        self.claims = claims
+        self.key = self.agent_id = ""
+        self.agent_name = claims.name
+        self.hello: Hello | None = None
+        self._pool = pool
+        self._policy = policy
+        self._exchanges: dict[int, Exchange] = {}
+        self._unsent: set[int] = set()
+        self._expiry: IDelayedCall | None = None
+
+    # -- the link's own life ----------------------------------------------------------------------------------------
+
+    def tunnel_opened(self) -> None:
+        """The WebSocket is open: the token's end is the link's end, and HELLO must come."""
+        if self.claims.expires is not None:
+            left = max(0.0, self.claims.expires - time.time())
+            self._expiry = self._clock.callLater(left, self.fail, CloseCode.UNAUTHORIZED, "the token has expired")
+
+    def tunnel_closed(self, reason: str, clean: bool) -> None:
+        """The link is over: its slots are gone, and each of its exchanges decides what becomes of it."""
+        if self._expiry is not None and self._expiry.active():
+            self._expiry.cancel()
+        if self.hello is None:
+            return
+        self._log.info("agent {agent} left: {reason}", agent=self.agent_name, id=self.agent_id, reason=reason)
+        self._pool.leave(self)
+        exchanges, self._exchanges = self._exchanges, {}
+        for exchange in exchanges.values():
+            exchange.link_lost()
+
+    def frame_received(self, frame: Frame) -> None:
+        """One valid frame of the agent's."""
+        handler = _HANDLERS.get(type(frame))
+        if handler is not None:
+            handler(self, frame)
+
+    def _hello(self, frame: Hello) -> None:
+        if VERSION not in frame.versions:
+            self.fail(CloseCode.PROTOCOL, f"this hub speaks version {VERSION} of the protocol")
+            return
+        self.hello = frame
+        self.agent_id = frame.agent_id
+        self.key = f"{self.claims.token_id}/{frame.agent_id}"
+        session = os.urandom(8).hex()
+        policy = self._policy
+        self.send(Welcome(session=session, window=policy.window, ping_interval=policy.ping_interval))
+        self.established(policy.ping_interval)
+        self._log.info(
+            "agent {agent} joined with {slots} slots from {peer}",
+            agent=self.agent_name,
+            id=self.agent_id,
+            slots=frame.slots,
+            peer=self.peer,
+            software=frame.software,
+            upstream=frame.upstream,
+        )
+        rights = Rights(frozenset(self.claims.scopes), frozenset(self.claims.scope_paths))
+        self._pool.join(self, rights, min(frame.slots, MAX_SLOTS))
+
+    def _capacity(self, frame: Capacity) -> None:
+        self._pool.resize(self, min(frame.slots, MAX_SLOTS))
+
+    def _drain(self, frame: Drain) -> None:
+        self._pool.resize(self, 0)
+
+    def fence(self) -> None:
+        """A newer link of the same agent has come."""
+        self.fail(CloseCode.REPLACED, "the agent has linked anew")
+
+    def drain(self) -> None:
+        """The hub takes its leave."""
+        self.send(Drain())
+
+    def end(self) -> None:
+        """Close the link in good order."""
+        self.close("the hub stops")
+
+    # -- what exchanges call ------------------------------------------------------------------------------------------
+
+    def open(self, exchange: Exchange) -> int:
+        """Start a stream for the exchange."""
+        stream_id = self.tunnel.open(exchange.forward_head, exchange.length)
+        self._exchanges[stream_id] = exchange
+        self._unsent.add(stream_id)
+        self.schedule_flush()
+        return stream_id
+
+    def send_body(self, stream_id: int, data: bytes) -> int:
+        """Queue request body; returns what waits in the stream's queue."""
+        self.send(Data(stream_id, data))
+        return self.tunnel.queued(stream_id)
+
+    def end_body(self, stream_id: int, trailers: Fields) -> None:
+        """The request body is complete."""
+        self.send(End(stream_id, trailers))
+
+    def reset(self, stream_id: int, code: ErrorCode) -> None:
+        """Give the stream up."""
+        self.send(Reset(stream_id, code))
+
+    def was_flushed(self, stream_id: int) -> bool:
+        """Has the stream's OPEN left this process?"""
+        return stream_id not in self._unsent
+
+    def resume(self, stream_id: int) -> None:
+        """The stream's queue became short."""
+        exchange = self._exchanges.get(stream_id)
+        if exchange is not None:
+            exchange.writable()
+
+    def _transmit(self, message: bytes) -> None:
+        self._unsent.clear()
+        super()._transmit(message)
+
+    # -- the agent's frames ---------------------------------------------------------------------------------------
+
+    def _started(self, frame: Started) -> None:
+        self._exchanges[frame.stream_id].upstream_started()
+
+    def _head(self, frame: Head) -> None:
+        self._exchanges[frame.stream_id].response_head(frame)
+        if frame.length == 0:
+            self._free(frame.stream_id).response_end([])
+
+    def _data(self, frame: Data) -> None:
+        self._exchanges[frame.stream_id].response_data(frame.data)
+
+    def _end(self, frame: End) -> None:
+        if frame.trailers:
+            _check(frame.trailers)
+        self._free(frame.stream_id).response_end(frame.trailers)
+
+    def _reset(self, frame: Reset) -> None:
+        self._free(frame.stream_id).stream_reset(frame.code, frame.detail)
+
+    def _refused(self, frame: Refused) -> None:
+        self._free(frame.stream_id).not_started(frame.code)
+
+    def _revoked(self, frame: Revoked) -> None:
+        self._free(frame.stream_id).not_started(ErrorCode.NO_ERROR)
+
+    def _free(self, stream_id: int) -> Exchange:
+        exchange = self._exchanges.pop(stream_id)
+        self._pool.release(exchange)
+        return exchange
+
+
+def _check(trailers: Fields) -> None:
+    """Trailers come as names and values, so what they would look like on the wire has to be read again."""
+    text = b"".join(b"%b: %b\r\n" % field for field in trailers)
+    try:
+        read = parse_fields(b"\r\n" + text, 2, MAX_TRAILERS, RESPONSE_FAULTS)
+    except BadMessage as error:
+        raise RemoteProtocolError(f"trailers: {error.detail}") from None
+    if read != trailers or not all(map(is_trailer, trailers)):
+        raise RemoteProtocolError("trailers that cannot be")
+
+
+_HANDLERS: Mapping[type, Callable[[HubLink, Any], None]] = {
+    Hello: HubLink._hello,
+    Capacity: HubLink._capacity,
+    Drain: HubLink._drain,
+    Started: HubLink._started,
+    Head: HubLink._head,
+    Data: HubLink._data,
+    End: HubLink._end,
+    Reset: HubLink._reset,
+    Refused: HubLink._refused,
+    Revoked: HubLink._revoked,
+}
+
+
+class Door:
+    """Lets agents in: checks the token before the WebSocket handshake, then takes the connection over."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, pool: AgentPool, policy: LinkPolicy) -> None:
+        self._clock = clock
+        self._pool = pool
+        self._policy = policy
+        self._factory = WebSocketServerFactory(protocols=[SUBPROTOCOL], reactor=clock)
+        harden(self._factory)
+        self._factory.setProtocolOptions(webStatus=False)
+
+    def enter(self, request: StreamedRequest) -> None:
+        """An agent knocks."""
+        try:
+            claims = self._authorize(request.head, request.getClientAddress())
+        except BadMessage as error:
+            request.fail(Trouble(error.code, error.detail))
+            return
+        if self._pool.draining:
+            request.fail(Trouble(ErrorCode.DRAINING))
+            return
+        link = HubLink(self._clock, self._pool, claims, self._policy)
+        link.factory = self._factory
+        unread = request.channel.detach(link)
+        link.dataReceived(serialise_request_head(request.head) + unread)
+
+    def _authorize(self, head: RequestHead, peer: IAddress) -> AgentClaims:
+        offered = tokens(head.fields, b"sec-websocket-protocol")
+        if SUBPROTOCOL.encode("ascii") not in offered:
+            raise BadMessage(ErrorCode.BAD_REQUEST, f"an agent speaks the subprotocol {SUBPROTOCOL}")
+        if field_values(head.fields, b"origin"):
+            raise BadMessage(ErrorCode.BAD_REQUEST, "agents are no web pages")
+        credentials = field_values(head.fields, b"authorization")
+        if len(credentials) != 1 or credentials[0][:7].lower() != b"bearer ":
+            raise BadMessage(ErrorCode.UNAUTHORIZED, "an agent's token is needed")
+        try:
+            return verify(self._policy.secret, credentials[0][7:].strip().decode("latin-1"), time.time())
+        except TokenError as error:
+            self._log.warn("an agent at {peer} was refused: its token is {reason}", peer=peer, reason=error.reason)
+            raise BadMessage(ErrorCode.UNAUTHORIZED, "the token is not accepted") from None

@@ -1,0 +1,224 @@
+"""The pool of agents: admits exchanges, asks :mod:`slime.hub.dispatch` who gets whom, and performs it.
+
+Admission is a :class:`~twisted.internet.defer.DeferredSemaphore` (``--concurrent``): it caps how many exchanges are
+in the hub at all. How many run at an agent is the agent's own say, and the dispatcher's business.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from slime.errors import ErrorCode
+from slime.hub.answers import Trouble
+from slime.hub.dispatch import Assignment, Dispatcher, Rights, Seat
+from slime.hub.exchange import Exchange, ExchangePolicy, StreamLink
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["AgentLink", "AgentPool", "PoolLimits"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """Settings of the hub.
+
+    :ivar concurrent: exchanges in the hub at a time; 0 is no limit.
+    :ivar max_queue: exchanges that may wait, for admission and for a slot together.
+    """
+
+    concurrent: int = 0
+    max_queue: int = 10_000
+    exchange: ExchangePolicy = field(default_factory=ExchangePolicy)
+
+
+class AgentLink(StreamLink, Protocol):
+    """What the pool needs of a link; ``key`` says whose it is."""
+
+    key: str
+
+    def fence(self) -> None:
+        """A newer link of the same agent has come: end this one at once."""
+
+    def drain(self) -> None:
+        """Tell the agent that the hub takes its leave."""
+
+    def end(self) -> None:
+        """Close the link in good order."""
+
+
+class AgentPool:
+    """Every linked agent, every waiting and every running exchange."""
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, limits: PoolLimits, on_finished: Callable[[Exchange], None]) -> None:
+        self.policy = limits.exchange
+        self.draining = False
+        self._clock = clock
+        self._limits = limits
+        self._on_finished = on_finished
+        self._admission = DeferredSemaphore(limits.concurrent or sys.maxsize)
+        self._dispatcher = Dispatcher()
+        self._seats: dict[str, Seat] = {}
+        self._admitted: set[Exchange] = set()
+        self._pending: dict[Exchange, Deferred[DeferredSemaphore]] = {}
+        self._timers: dict[Exchange, IDelayedCall] = {}
+        self._idle: Deferred[None] | None = None
+
+    # -- exchanges ------------------------------------------------------------------------------------------------
+
+    def submit(self, exchange: Exchange) -> None:
+        """A new exchange wants a slot. It is assigned, queued or failed before or after this returns."""
+        exchange.queued_at = self._clock.seconds()
+        if self.draining:
+            exchange.fail(Trouble(ErrorCode.DRAINING))
+        elif self._admission.tokens:
+            self._admission.acquire()
+            self._admit(exchange)
+        elif not exchange.wishes.block:
+            exchange.fail(Trouble(ErrorCode.ALL_BUSY, "the hub runs as many requests as --concurrent allows"))
+        elif self.waiting >= self._limits.max_queue:
+            exchange.fail(Trouble(ErrorCode.QUEUE_FULL))
+        else:
+            self._start_patience(exchange)
+            pending = self._pending[exchange] = self._admission.acquire()
+            pending.addCallback(self._admit_later, exchange).addErrback(_ignore_cancelled)
+
+    def _admit_later(self, semaphore: DeferredSemaphore, exchange: Exchange) -> None:
+        del self._pending[exchange]
+        self._admit(exchange)
+
+    def _admit(self, exchange: Exchange) -> None:
+        self._admitted.add(exchange)
+        seat = self._dispatcher.offer(exchange.ticket)
+        if isinstance(seat, Seat):
+            self._assign(exchange, seat)
+        elif not exchange.wishes.block:
+            exchange.fail(Trouble(seat))
+        elif self.waiting >= self._limits.max_queue:
+            exchange.fail(Trouble(ErrorCode.QUEUE_FULL))
+        else:
+            self._dispatcher.enqueue(exchange.ticket)
+            self._start_patience(exchange)
+
+    def _start_patience(self, exchange: Exchange) -> None:
+        if exchange not in self._timers:
+            self._timers[exchange] = self._clock.callLater(exchange.wishes.patience, self._out_of_patience, exchange)
+
+    def _out_of_patience(self, exchange: Exchange) -> None:
+        del self._timers[exchange]
+        exchange.fail(Trouble(ErrorCode.QUEUE_TIMEOUT))
+
+    def _stop_patience(self, exchange: Exchange) -> None:
+        timer = self._timers.pop(exchange, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _assign(self, exchange: Exchange, seat: Seat) -> None:
+        if self._timers:
+            self._stop_patience(exchange)
+        exchange.assigned_at = self._clock.seconds()
+        exchange.assign(seat.owner)
+
+    def _perform(self, assignments: Iterable[Assignment]) -> None:
+        for ticket, seat in assignments:
+            self._assign(ticket.owner, seat)
+
+    def withdraw(self, exchange: Exchange) -> None:
+        """The exchange wants no slot any more."""
+        self._dispatcher.withdraw(exchange.ticket)
+        pending = self._pending.pop(exchange, None)
+        if pending is not None:
+            pending.cancel()
+
+    def give_elsewhere(self, exchange: Exchange) -> bool:
+        """An exchange lost its agent unharmed: next free slot, before all others; ``False`` when nobody could."""
+        ticket = exchange.ticket
+        if not self._dispatcher.could_serve(ticket):
+            return False
+        seat = self._dispatcher.offer(ticket)
+        if isinstance(seat, Seat):
+            self._assign(exchange, seat)
+        else:
+            self._dispatcher.enqueue(ticket, front=True)
+            self._start_patience(exchange)
+        return True
+
+    def finished(self, exchange: Exchange) -> None:
+        """The application has its answer, or is gone."""
+        exchange.finished_at = self._clock.seconds()
+        if self._timers:
+            self._stop_patience(exchange)
+        if exchange in self._admitted:
+            self._admitted.discard(exchange)
+            self._admission.release()
+        self._on_finished(exchange)
+        if self._idle is not None and not self._admitted:
+            self._idle.callback(None)
+            self._idle = None
+
+    @property
+    def waiting(self) -> int:
+        """Exchanges that wait, for admission or for a slot."""
+        return self._dispatcher.waiting + len(self._pending)
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    def join(self, link: AgentLink, rights: Rights, slots: int) -> None:
+        """An agent has linked. A link that the same agent had before is dead, whether it knows or not."""
+        former = self._seats.get(link.key)
+        if former is not None:
+            former.owner.fence()
+        seat = self._seats[link.key] = Seat(link, rights, slots)
+        self._perform(self._dispatcher.join(seat))
+
+    def leave(self, link: AgentLink) -> None:
+        """The link is gone. Its exchanges hear of it from the link."""
+        seat = self._seats.get(link.key)
+        if seat is not None and seat.owner is link:
+            del self._seats[link.key]
+            self._dispatcher.leave(seat)
+
+    def resize(self, link: AgentLink, slots: int) -> None:
+        """The agent has so many slots now."""
+        seat = self._seats.get(link.key)
+        if seat is not None and seat.owner is link:
+            self._perform(self._dispatcher.resize(seat, slots))
+
+    def release(self, exchange: Exchange) -> None:
+        """The exchange's slot is free, and serves the next one at once."""
+        self._perform(self._dispatcher.release(exchange.ticket))
+
+    @property
+    def links(self) -> list[AgentLink]:
+        """All links that are up."""
+        return [seat.owner for seat in self._seats.values()]
+
+    # -- shutdown -------------------------------------------------------------------------------------------------
+
+    def drain(self) -> Deferred[None]:
+        """Take nothing new, refuse what waits; fires when nothing runs any more."""
+        self.draining = True
+        for link in self.links:
+            link.drain()
+        for exchange in [*self._pending, *(one for one in self._admitted if one.ticket.seat is None)]:
+            exchange.fail(Trouble(ErrorCode.DRAINING))
+        done: Deferred[None] = Deferred()
+        if self._admitted:
+            self._idle = done
+        else:
+            done.callback(None)
+        return done
+
+
+def _ignore_cancelled(failure: Failure) -> None:
+    failure.trap(CancelledError)
