@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from zope.interface import implementer
 
 if TYPE_CHECKING:
-    from slime.tunnel.connection import TunnelConnection
+    from slime.tunnel import TunnelConnection
 
 __all__ = ["Sender"]
 

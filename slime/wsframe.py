@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from autobahn.websocket import USES_NVX
-from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]
+from autobahn.websocket.xormasker import create_xor_masker
 
 __all__ = ["mask", "message_start", "plain_message"]
 
@@ -77,6 +77,6 @@ def mask(payload: bytes, key: bytes) -> bytes:
     """``payload`` with the four bytes of ``key`` laid over it (RFC 6455 5.3); a second time undoes it."""
     size = len(payload)
     if size >= _NATIVE_SIZE and USES_NVX:
-        return bytes(create_xor_masker(key, size).process(payload))  # type: ignore[no-untyped-call]
+        return bytes(create_xor_masker(key, size).process(payload))
     pattern = (key * (size // 4 + 1))[:size]
     return (int.from_bytes(payload, "little") ^ int.from_bytes(pattern, "little")).to_bytes(size, "little")

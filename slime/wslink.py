@@ -30,11 +30,11 @@ from twisted.python.failure import Failure
 from slime.errors import RemoteProtocolError
 from slime.liveness import Liveness
 from slime.sender import Sender
-from slime.tunnel.frames import MESSAGE_LIMIT, Frame, Ping, Pong
+from slime.tunnel import MESSAGE_LIMIT, Frame, Ping, Pong
 from slime.wsframe import mask, message_start, plain_message
 
 if TYPE_CHECKING:
-    from slime.tunnel.connection import TunnelConnection
+    from slime.tunnel import TunnelConnection
 
     class _Base(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
         """What of autobahn's protocols is used here; a test holds it against the real ones."""
@@ -187,8 +187,9 @@ class TunnelProtocolMixin(_Base):
 
     def consumed(self, stream_id: int, amount: int) -> None:
         """``amount`` bytes of a stream's DATA have been used: the peer may send more."""
-        self.tunnel.consumed(stream_id, amount)
-        self.schedule_flush()
+        if self._phase is Phase.OPEN:
+            self.tunnel.consumed(stream_id, amount)
+            self._sender.schedule()
 
     def schedule_flush(self) -> None:
         """Something was queued on :attr:`tunnel` directly: let it leave when the turn ends."""
@@ -340,7 +341,7 @@ class TunnelProtocolMixin(_Base):
 
     def _answer_ping(self) -> None:
         payload, self._ping_payload = self._ping_payload, None
-        self.sendPong(payload)  # type: ignore[no-untyped-call]
+        self.sendPong(payload)
 
     def _tick(self, liveness: Liveness) -> None:
         now = self._clock.seconds()
