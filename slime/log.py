@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import Callable, MutableMapping
 from datetime import datetime, timezone
-from functools import partial
 from typing import Any, TextIO
 
 from twisted.logger import (
@@ -29,16 +28,21 @@ from twisted.python.logfile import LogFile
 __all__ = ["json_line", "log_through_twistd", "observer", "raw_sink", "start_logging", "text_line"]
 
 
-class _Target:
-    """Where this process' log goes, for those who format their lines themselves.
+class _Log:
+    """The log of this process: one, as the standard streams are.
 
-    :ivar stream: the file, or ``None`` while logging has not begun or goes somewhere that takes events only.
+    :ivar stream: the file it goes to; ``None`` before it began, and where only events are taken (syslog).
+    :ivar twistd: twistd's options, when it runs us and wants our format.
     """
 
     _log = Logger(namespace="slime")
     stream: Any = None
+    twistd: MutableMapping[str, Any]
+    log_format: str
+    log_level: str
 
     def write(self, text: str) -> None:
+        """Write lines already formatted."""
         if self.stream is not None:
             self.stream.write(text)
             self.stream.flush()
@@ -46,13 +50,20 @@ class _Target:
         for line in text.splitlines():
             self._log.info("{line}", line=line)
 
+    def twistd_observer(self) -> ILogObserver:
+        """The observer that ``twistd`` asks for by this method's name."""
+        name = self.twistd["logfile"]
+        if self.twistd["nodaemon"] and name in (None, "-"):
+            return observer(self.log_format, self.log_level, sys.stdout)
+        return observer(self.log_format, self.log_level, LogFile.fromFullPath(name or "twistd.log"))
 
-_TARGET = _Target()
+
+LOG = _Log()
 
 
 def raw_sink() -> Callable[[str], object]:
     """A function that writes whole, formatted lines to wherever the log goes, at the time they are written."""
-    return _TARGET.write
+    return LOG.write
 
 
 def start_logging(log_format: str, log_level: str, stream: TextIO | None = None) -> None:
@@ -70,18 +81,9 @@ def log_through_twistd(options: Any, log_format: str, log_level: str) -> None:
     :param options: a command's options, whose ``parent`` is twistd's when twistd runs it.
     """
     twistd = options.parent
-    if twistd is None or twistd.get("logger") or twistd.get("syslog"):
-        return
-    twistd["logger"] = partial(_twistd_observer, twistd, log_format, log_level)
-    # twistd warns of a log file beside a logger, as its own loggers choose their file; ours is told.
-    twistd["slime-logfile"] = twistd.pop("logfile", None)
-
-
-def _twistd_observer(twistd: MutableMapping[str, Any], log_format: str, log_level: str) -> ILogObserver:
-    name = twistd["slime-logfile"]
-    if twistd["nodaemon"] and name in (None, "-"):
-        return observer(log_format, log_level, sys.stdout)
-    return observer(log_format, log_level, LogFile.fromFullPath(name or "twistd.log"))
+    if twistd is not None and not twistd.get("logger") and not twistd.get("syslog"):
+        LOG.twistd, LOG.log_format, LOG.log_level = twistd, log_format, log_level
+        twistd["logger"] = f"{__name__}.LOG.twistd_observer"
 
 
 def observer(log_format: str, log_level: str, stream: Any) -> ILogObserver:
@@ -91,7 +93,7 @@ def observer(log_format: str, log_level: str, stream: Any) -> ILogObserver:
     :param log_level: the least severe level to write.
     :param stream: a text file; :func:`raw_sink` writes there too from now on.
     """
-    _TARGET.stream = stream
+    LOG.stream = stream
     lines = FileLogObserver(stream, {"text": text_line, "json": json_line}[log_format])
     return FilteringLogObserver(lines, [LogLevelFilterPredicate(LogLevel.lookupByName(log_level))])
 
@@ -99,8 +101,7 @@ def observer(log_format: str, log_level: str, stream: Any) -> ILogObserver:
 def text_line(event: LogEvent) -> str:
     """``2026-05-01T12:00:00.000Z info slime.hub.pool: what happened``."""
     message, traceback = _one_line(formatEvent(event)), _traceback_of(event)
-    line = f"{_time_of(event)} {_level_of(event)} {event.get('log_namespace', '-')}: {message}\n"
-    return line + traceback
+    return f"{_time_of(event)} {_level_of(event)} {_logger_of(event)}: {message}\n{traceback}"
 
 
 def json_line(event: LogEvent) -> str:
@@ -108,7 +109,7 @@ def json_line(event: LogEvent) -> str:
     about = {
         "time": _time_of(event),
         "level": _level_of(event),
-        "logger": event.get("log_namespace", "-"),
+        "logger": _logger_of(event),
         "message": formatEvent(event),
     }
     traceback = {"traceback": _traceback_of(event)} if "log_failure" in event else {}
@@ -116,8 +117,8 @@ def json_line(event: LogEvent) -> str:
 
 
 def _fields_of(event: LogEvent) -> dict[str, Any]:
-    if event.get("log_namespace") == "log_legacy":
-        return {}
+    if _logger_of(event) == "twisted":
+        return {}  # repeats of the message in other forms
     return {name: value for name, value in event.items() if not name.startswith("log_")}
 
 
@@ -128,6 +129,12 @@ def _plain(value: Any) -> str:
 def _time_of(event: LogEvent) -> str:
     moment = datetime.fromtimestamp(event.get("log_time", 0.0), timezone.utc)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _logger_of(event: LogEvent) -> str:
+    """Which part of the program speaks; Twisted's older parts do not say."""
+    namespace = event.get("log_namespace", "-")
+    return "twisted" if namespace == "log_legacy" else str(namespace)
 
 
 def _level_of(event: LogEvent) -> str:

@@ -55,6 +55,12 @@ class SettingsOptions(usage.Options):
             refuse(self.command, problem)
         self.postOptions()
 
+    @property
+    def foreground(self) -> bool:
+        """Whether the process stays where it was started, as all do but daemons of ``twistd``."""
+        parent = self.parent  # type: ignore[attr-defined]
+        return parent is None or bool(parent["nodaemon"])
+
     def getUsage(self, width: int | None = None) -> str:
         """The text of ``--help``."""
         columns = width or min(shutil.get_terminal_size().columns, 110)

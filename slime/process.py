@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import signal
 from collections.abc import Callable
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
 from twisted.application.service import IService, Service
 from twisted.internet import defer
@@ -29,14 +29,16 @@ class _Supervised(Service):
     :param reactor: the process' own.
     :param inner: what the process is for.
     :param grace: seconds that ``inner`` allows what runs when told to stop.
+    :param foreground: whether someone sees this process; otherwise twistd waits to be told how its start went.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, inner: IService, grace: float) -> None:
+    def __init__(self, reactor: Any, inner: IService, grace: float, foreground: bool) -> None:
         self._reactor = reactor
         self._inner = inner
         self._grace = grace
+        self._foreground = foreground
 
     def privilegedStartService(self) -> None:
         self._start(self._inner.privilegedStartService)
@@ -50,9 +52,12 @@ class _Supervised(Service):
         try:
             step()
         except CannotListenError as error:
-            self._give_up(error)
+            self._explain(error)
+            if self._foreground:
+                raise SystemExit(1) from None
+            raise
 
-    def _give_up(self, error: CannotListenError) -> NoReturn:
+    def _explain(self, error: CannotListenError) -> None:
         """The one thing that fails between a good configuration and a running process: the port is taken."""
         taken = getattr(error.socketError, "errno", None) == errno.EADDRINUSE
         self._log.critical(
@@ -61,7 +66,6 @@ class _Supervised(Service):
             reason=getattr(error.socketError, "strerror", None) or error.socketError,
             mend="; end the program that has the port, or choose another one with --port" if taken else "",
         )
-        raise SystemExit(1)
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -74,13 +78,13 @@ class _Supervised(Service):
         self._log.warn("some work did not end within its grace; ending without it")
 
 
-def supervised(reactor: Any, inner: IService, grace: float) -> IService:
+def supervised(reactor: Any, inner: IService, grace: float, foreground: bool = True) -> IService:
     """The service to run a process with: ``inner``, started and stopped as a process should be.
 
     Ends the process with status 1 and one line in the log if ``inner`` raises
     :exc:`~twisted.internet.error.CannotListenError` from ``privilegedStartService`` or ``startService``.
     """
-    return cast(IService, _Supervised(reactor, inner, grace))
+    return cast(IService, _Supervised(reactor, inner, grace, foreground))
 
 
 def _next_signal_ends_at_once() -> None:

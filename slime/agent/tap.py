@@ -38,4 +38,4 @@ def makeService(options: Options) -> IService:
 
     from slime.agent.service import build_agent
 
-    return supervised(reactor, build_agent(reactor, options.config), options.config.grace)
+    return supervised(reactor, build_agent(reactor, options.config), options.config.grace, options.foreground)

@@ -40,7 +40,7 @@ def makeService(options: Options) -> IService:
     from slime.hub.service import build_hub
 
     check_endpoints(reactor, options.config.listen)
-    return supervised(reactor, build_hub(reactor, options.config), options.config.grace)
+    return supervised(reactor, build_hub(reactor, options.config), options.config.grace, options.foreground)
 
 
 def check_endpoints(reactor: Any, descriptions: Sequence[str]) -> None:
