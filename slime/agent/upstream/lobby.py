@@ -1,0 +1,80 @@
+"""Where a call waits for its connection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DialTimeout
+from twisted.internet.error import ConnectionRefusedError as Refused
+from twisted.internet.error import DNSLookupError
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from slime.agent.upstream.call import UpstreamCall
+from slime.agent.upstream.connection import UpstreamConnection
+from slime.errors import ErrorCode
+
+__all__ = ["HIGH_WATER", "Lobby"]
+
+#: Bytes of a request that wait here before its sender is paused; what a Twisted socket's buffer takes.
+HIGH_WATER = 65536
+
+_REASONS: dict[type[BaseException] | None, str] = {
+    Refused: "it refuses connections",
+    DNSLookupError: "its name has no address",
+    DialTimeout: "it accepts no connection in time",
+    ConnectTimeout: "it accepts no connection in time",
+}
+
+
+class Lobby:
+    """Carries a call while it is dialled for, and keeps what its caller sends meanwhile.
+
+    :param dial: fires with the connection; cancelled when the caller gives up.
+    """
+
+    _log = Logger()
+
+    def __init__(self, call: UpstreamCall, dial: Deferred[UpstreamConnection]) -> None:
+        self._call: UpstreamCall | None = call
+        self._dial = dial
+        self._pieces: list[bytes] = []
+        self._size = 0
+        call.carry(self)
+        dial.addCallbacks(self._connected, self._failed)
+        dial.addErrback(self._log_bug)
+
+    def send(self, pieces: Sequence[bytes]) -> None:
+        self._pieces.extend(pieces)
+        self._size += sum(map(len, pieces))
+        if self._size > HIGH_WATER and self._call is not None:
+            self._call.hold()
+
+    def request_ended(self) -> None:
+        """What was sent tells."""
+
+    def pause_answer(self) -> None:
+        """The call remembers."""
+
+    def resume_answer(self) -> None:
+        """The call remembers."""
+
+    def drop(self) -> None:
+        self._call = None
+        self._dial.cancel()
+
+    def _connected(self, connection: UpstreamConnection) -> None:
+        if self._call is not None:
+            connection.begin(self._call, self._pieces)
+
+    def _failed(self, reason: Failure) -> None:
+        if self._call is None:
+            return
+        self._log.info("cannot connect to the upstream: {reason}", reason=reason.getErrorMessage())
+        detail = _REASONS.get(reason.type, "no connection to it can be made")
+        self._call.fail(ErrorCode.UPSTREAM_UNREACHABLE, detail)
+
+    def _log_bug(self, reason: Failure) -> None:
+        self._log.failure("a call's sink failed", reason)

@@ -1,0 +1,80 @@
+"""The socket under a connection: made ready, looked at, and closed, whether TCP, TLS or UNIX."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IHandshakeListener, ISSLTransport, ISystemHandle
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+__all__ = ["Wire"]
+
+
+@implementer(IHandshakeListener)
+class Wire(Protocol):
+    """A protocol that registers itself as the producer of its transport, to be told when the socket is full.
+
+    :ivar secured: fires when the socket may be used: at once, or when the TLS handshake is done; fails with
+        what ended the handshake.
+    """
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.secured: Deferred[None] = succeed(None)
+        self._socket: Any = None
+
+    def connectionMade(self) -> None:
+        transport = self.transport
+        transport.registerProducer(self, True)
+        if isinstance(transport.getPeer(), (IPv4Address, IPv6Address)):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
+        if ISSLTransport.providedBy(transport):
+            self.secured = Deferred(lambda _: transport.abortConnection())
+        elif ISystemHandle.providedBy(transport):
+            self._socket = transport.getHandle()
+
+    def handshakeCompleted(self) -> None:
+        self.secured.callback(None)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        if not self.secured.called:
+            self.secured.errback(reason)
+
+    def is_silent(self) -> bool:
+        """Whether nothing waits to be read, not even the connection's end.
+
+        The look costs a microsecond, and spares a request that may not be repeated a connection whose end
+        the reactor has yet to come round to. Under TLS it is not possible.
+        """
+        if self._socket is None:
+            return True
+        try:
+            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def half_close(self) -> None:
+        """Say that no more will be written.
+
+        TLS says goodbye for both halves; what the peer still says is read until it answers that.
+        """
+        if ISSLTransport.providedBy(self.transport):
+            self.hang_up()
+        else:
+            self.transport.loseWriteConnection()
+
+    def hang_up(self) -> None:
+        """Close when everything is written."""
+        # With a producer it would not close.
+        self.transport.unregisterProducer()
+        self.transport.loseConnection()
