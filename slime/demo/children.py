@@ -11,9 +11,12 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from threading import Condition, Thread
 from time import monotonic
 from typing import IO
+
+import slime
 
 __all__ = ["Child", "ChildError", "leashed"]
 
@@ -25,9 +28,15 @@ class ChildError(Exception):
     """A process ended, or stayed silent, before it said what was awaited; the message has its last lines."""
 
 
-def leashed(module: str, *arguments: str) -> list[str]:
-    """The command that runs a Python module which ends with this process (:mod:`slime.demo.leash`)."""
-    return [sys.executable, "-m", "slime.demo.leash", module, *arguments]
+def leashed(program: str, *arguments: str) -> list[str]:
+    """The command that runs a Python program which ends with this process (:mod:`slime.demo.leash`)."""
+    return [sys.executable, "-m", "slime.demo.leash", program, *arguments]
+
+
+def _same_code() -> dict[str, str]:
+    """What makes Python programs speak at once, and run this very package, whether it is installed or not."""
+    ours, others = str(Path(slime.__file__).parents[1]), os.environ.get("PYTHONPATH")
+    return {"PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join([ours, others] if others else [ours])}
 
 
 class Child:
@@ -52,7 +61,8 @@ class Child:
         self._silent = False
         self._process = subprocess.Popen(  # noqa: S603 (our own programs only)
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}, text=True, errors="replace",
+            env={**os.environ, **_same_code(), **(environment or {})}, text=True, errors="replace",
+            start_new_session=True,  # Ctrl-C at a terminal is for us; children end in the order that we choose
         )
         self.pid = self._process.pid
         self._ear = Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
@@ -105,10 +115,10 @@ class Child:
         """Send a signal; a process that has already ended gets none."""
         self._process.send_signal(number)
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float | None = 15.0) -> int:
         """Its exit status, once it has ended and its output is all here.
 
-        :raises ChildError: it still runs after ``timeout`` seconds.
+        :raises ChildError: it still runs after ``timeout`` seconds; None allows any number.
         """
         try:
             status = self._process.wait(timeout)
@@ -117,15 +127,24 @@ class Child:
         self._ear.join(timeout)
         return status
 
+    def release(self) -> None:
+        """Let go of its leash, as the end of this process would."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
     def end(self, patience: float = 5.0) -> int:
-        """End it: SIGTERM, and SIGKILL to whoever still runs ``patience`` seconds later."""
+        """End it, if it still runs: SIGTERM, and SIGKILL after ``patience`` seconds more; its exit status."""
         self._process.terminate()
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
             self._process.kill()
-        status = self.wait()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
+        return self.result()
+
+    def result(self, timeout: float | None = 15.0) -> int:
+        """Like :meth:`wait`, and then let go of everything held for it; its lines stay."""
+        status = self.wait(timeout)
+        self.release()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         return status

@@ -1,15 +1,18 @@
-"""Run a module so that it ends when whoever started it ends, however that happened.
+"""Run a program so that it ends when whoever started it ends, however that happened.
 
 ::
 
     python -m slime.demo.leash MODULE ARGUMENT...
+    python -m slime.demo.leash MODULE:FUNCTION ARGUMENT...
 
+The first form runs the module as ``python -m`` does, the second calls the function as a console command does.
 The parent keeps the other end of this process's standard input open and writes nothing. When it closes (the
-kernel closes it even for a parent killed outright), the module gets SIGTERM, and SIGKILL some seconds later.
+kernel closes it even for a parent killed outright), the program gets SIGTERM, and SIGKILL some seconds later.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import runpy
 import signal
@@ -24,10 +27,14 @@ PATIENCE = 5.0
 
 
 def main(arguments: list[str]) -> None:
-    """Run the module that ``arguments`` names as ``__main__``, with the rest as its own arguments."""
+    """Run the program that the first of ``arguments`` names, with the rest as its own arguments."""
     Thread(target=_end_with_parent, name="leash", daemon=True).start()
     sys.argv[1:] = arguments[1:]
-    runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
+    module, _, function = arguments[0].partition(":")
+    if function:
+        getattr(importlib.import_module(module), function)()
+    else:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def _end_with_parent() -> None:
