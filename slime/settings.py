@@ -201,6 +201,15 @@ class HubConfig(Common, HubSecret):
         "Bytes of a request's body kept so that it can be given to another agent when the first is lost.",
     )
     max_requeues: int = row(integer(0, 100), 2, LINK, "How often a request may be given to another agent.")
+    prefetch: int = row(
+        integer(0, 64), 4, LINK,
+        "Requests sent ahead to a busy agent for each of its slots, at most, while no slot is free; "
+        "0 switches that off.",
+    )
+    balance: str = row(
+        values.choice("longest-idle", "random", "fastest"), "longest-idle", LINK,
+        "Which of several free slots serves the next request; fastest goes by measured service time.",
+    )
 
     access_log: bool = row(values.BOOLEAN, True, RUNNING, "Log a line for every request.")
 
@@ -276,7 +285,8 @@ class RegisterConfig(HubSecret):
         duration(0.0, 100 * 366 * 86400.0), 0.0, TOKENS, "How long the token is valid; 0 means for ever."
     )
     scopes: tuple[str, ...] = row(
-        values.NAMES, (), TOKENS, "Scopes that requests must ask for one of (Slime-Scope); any request unless given."
+        values.NAMES, (), TOKENS,
+        "Scopes the agent has; a request that names one (Slime-Scope) goes only to agents that have it.",
     )
     scope_paths: tuple[str, ...] = row(
         values.SCOPE_PATHS, (), TOKENS,

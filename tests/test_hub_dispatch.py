@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -14,7 +16,8 @@ from hypothesis.stateful import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import ErrorCode
-from slime.hub.dispatch import Assignment, Dispatcher, Rights, Seat, Ticket
+from slime.hub.dispatch import Dispatcher
+from slime.hub.seats import Assignment, Balance, Decision, Revocation, Rights, Seat, Ticket
 
 ANY = Rights()
 CHAT = Rights(scopes=frozenset({"chat"}))
@@ -98,7 +101,7 @@ class DispatcherTests(SynchronousTestCase):
         self.dispatcher.enqueue(third, front=True)
         seat = Seat(None, ANY, 3)
         made = self.dispatcher.join(seat)
-        self.assertEqual([one for one, _ in made], [third, second, first])
+        self.assertEqual([one.ticket for one in made], [third, second, first])
 
     def test_new_rights_reach_waiting_tickets(self) -> None:
         """An agent of a kind not seen before serves who waited for it, in order."""
@@ -145,32 +148,179 @@ class DispatcherTests(SynchronousTestCase):
         self.assertIs(self.dispatcher.offer(ticket()), stays)
 
 
+class PrefetchTests(SynchronousTestCase):
+    """Tickets sent ahead, and asked back."""
+
+    def setUp(self) -> None:
+        self.dispatcher = Dispatcher()
+
+    def busy_seat(self, prefetch: int = 4, rtt: float = 0.0, service_time: float | None = None, slots: int = 1) -> Seat:
+        seat = Seat(None, ANY, slots, prefetch)
+        seat.rtt, seat.service_time = rtt, service_time
+        self.dispatcher.join(seat)
+        for _ in range(slots):
+            self.assertIs(self.dispatcher.offer(ticket()), seat)
+        return seat
+
+    def test_depth(self) -> None:
+        """As many as the agent finishes in a round trip: one at least, the setting at most, one if nobody knows."""
+        for prefetch, rtt, service_time, expected in [
+            (0, 1.0, 0.1, 0),
+            (4, 0.0, None, 1),
+            (4, 0.0, 1.0, 1),
+            (4, 0.1, 0.05, 2),
+            (4, 0.1, 0.04, 3),
+            (4, 9.0, 0.1, 4),
+            (4, 0.1, 0.0, 4),
+        ]:
+            seat = Seat(None, ANY, 1, prefetch)
+            seat.rtt, seat.service_time = rtt, service_time
+            self.assertEqual(seat.depth, expected, (prefetch, rtt, service_time))
+
+    def test_mean(self) -> None:
+        seat = Seat(None, ANY, 1)
+        seat.measure(1.0)
+        seat.measure(2.0)
+        self.assertAlmostEqual(seat.service_time or 0, 1.2)
+
+    def test_sent_ahead_when_all_are_busy(self) -> None:
+        """In order, up to the depth for each slot; the rest waits here."""
+        seat = self.busy_seat(rtt=0.1, service_time=0.05, slots=2)
+        waiting = [ticket() for _ in range(5)]
+        made = [one for each in waiting for one in self.dispatcher.enqueue(each)]
+        self.assertEqual(made, [Assignment(one, seat, ahead=True) for one in waiting[:4]])
+        self.assertEqual((self.dispatcher.waiting, seat.held, seat.room), (1, 4, 0))
+
+    def test_switched_off(self) -> None:
+        seat = self.busy_seat(prefetch=0)
+        self.assertEqual(self.dispatcher.enqueue(ticket()), [])
+        self.assertEqual(seat.held, 0)
+
+    def test_freed_place_is_filled(self) -> None:
+        """The held ticket has the slot now, and the next one goes ahead."""
+        seat = self.busy_seat()
+        running = next(iter(seat.tickets))
+        waiting = [ticket() for _ in range(2)]
+        for one in waiting:
+            self.dispatcher.enqueue(one)
+        self.assertEqual(self.dispatcher.release(running), [Assignment(waiting[1], seat, ahead=True)])
+
+    def test_soonest_start(self) -> None:
+        """Service time counts, not the number of tickets; an agent that is far too slow gets none ahead."""
+        slow, fast = self.busy_seat(service_time=3.0), self.busy_seat(service_time=0.2, rtt=0.5)
+        made = [one for _ in range(6) for one in self.dispatcher.enqueue(ticket())]
+        self.assertEqual([one.seat for one in made], [fast, fast, fast])
+        self.assertEqual((slow.held, fast.held, self.dispatcher.waiting), (0, 3, 3))
+
+    def test_asked_back_for_a_free_slot(self) -> None:
+        """If that starts it sooner than the messages to and fro take. Begun, it stays."""
+        far, near = self.busy_seat(service_time=1.0), self.busy_seat(service_time=1.0)
+        running, held = next(iter(near.tickets)), ticket()
+        self.assertEqual(self.dispatcher.enqueue(held), [Assignment(held, far, ahead=True)])
+        far.rtt = 1.5
+        self.assertEqual(self.dispatcher.release(running), [])
+        far.rtt = 0.1
+        again = ticket()
+        self.assertIs(self.dispatcher.offer(again), near)
+        self.assertEqual(self.dispatcher.release(again), [Revocation(held, far)])
+        self.assertTrue(held.asked)
+        self.dispatcher.started(held)
+        self.assertFalse(held.asked)
+
+    def test_asked_once_for_each_free_slot(self) -> None:
+        seat, free = self.busy_seat(service_time=1.0, rtt=4.0), self.busy_seat(prefetch=0, service_time=9.0)
+        for _ in range(4):
+            self.dispatcher.enqueue(ticket())
+        self.assertEqual(seat.held, 4)
+        seat.rtt = 0.0
+        running = next(iter(free.tickets))
+        last = list(seat.tickets)[-1]
+        self.assertEqual(self.dispatcher.release(running), [Revocation(last, seat)])
+        self.assertEqual(self.dispatcher.resize(free, 1), [])
+        while seat.held > 1:
+            self.dispatcher.release(list(seat.tickets)[1])
+        self.assertEqual(self.dispatcher.join(Seat(None, ANY, 1)), [], "what is left is asked for already")
+        self.dispatcher.release(last)
+        self.assertIs(self.dispatcher.offer(last), free)
+
+    def test_not_asked_by_one_that_may_not_serve_it(self) -> None:
+        self.busy_seat(service_time=1.0)
+        for _ in range(2):
+            self.dispatcher.enqueue(ticket())
+        self.assertEqual(self.dispatcher.join(Seat(None, API, 1)), [])
+
+
+class BalanceTests(SynchronousTestCase):
+    """Which free slot serves."""
+
+    def seats(self, dispatcher: Dispatcher) -> list[Seat]:
+        seats = [Seat(None, ANY, 1) for _ in range(3)]
+        for seat, service_time in zip(seats, (2.0, 0.5, 1.0), strict=True):
+            seat.service_time = service_time
+            dispatcher.join(seat)
+        return seats
+
+    def test_fastest(self) -> None:
+        dispatcher = Dispatcher(Balance.FASTEST)
+        slow, fast, middle = self.seats(dispatcher)
+        self.assertEqual([dispatcher.offer(ticket()) for _ in range(3)], [fast, middle, slow])
+        self.assertIs(dispatcher.offer(ticket()), ErrorCode.ALL_BUSY)
+
+    def test_random(self) -> None:
+        chosen = set()
+        for seed in range(10):
+            dispatcher = Dispatcher(Balance.RANDOM, Random(seed))
+            seats = self.seats(dispatcher)
+            seat = dispatcher.offer(ticket())
+            assert isinstance(seat, Seat)
+            chosen.add(seats.index(seat))
+        self.assertEqual(chosen, {0, 1, 2})
+        self.assertIs(Dispatcher(Balance.RANDOM).offer(ticket()), ErrorCode.NO_AGENT)
+
+
 RIGHTS = st.sampled_from([ANY, CHAT, API, Rights(frozenset({"chat"}), frozenset({"/api/*"}))])
 WANTS = st.sampled_from(
     [("/", None), ("/exact", None), ("/api/x", None), ("/", "chat"), ("/api/x", "chat"), ("/", "?")]
 )
+SECONDS = st.sampled_from([0.0, 0.05, 0.2, 1.0, 5.0])
 
 
 class DispatcherMachine(RuleBasedStateMachine):
-    """Agents come, go and change; tickets come, wait, run and leave. What must hold, holds at every moment."""
+    """Agents come, go and change; tickets come, wait, run and leave. What must hold, holds at every moment.
+
+    The link is part of the model: a ticket sent ahead begins when a slot of its agent is free, and what the agent
+    answers to being asked for it, given back or begun, may cross anything else.
+    """
 
     @initialize()
     def start(self) -> None:
         self.dispatcher = Dispatcher()
         self.seats: list[Seat] = []
         self.queue: list[Ticket] = []
-        self.running: list[Ticket] = []
+        self.placed: list[Ticket] = []
+        self.asked: list[Ticket] = []
 
-    def performed(self, made: list[Assignment]) -> None:
-        for one, seat in made:
-            fitting = [other for other in self.queue if seat.rights.permit(other.scope, other.path)]
-            assert fitting[0] is one, "not the oldest ticket that the slot can serve"
-            self.queue.remove(one)
-            self.running.append(one)
+    def performed(self, made: list[Decision]) -> None:
+        for one in made:
+            if isinstance(one, Revocation):
+                assert one.ticket in self.placed
+                assert one.ticket not in self.asked, "asked twice"
+                self.asked.append(one.ticket)
+                continue
+            fitting = [other for other in self.queue if one.seat.rights.permit(other.scope, other.path)]
+            assert fitting[0] is one.ticket, "not the oldest ticket that the slot can serve"
+            self.queue.remove(one.ticket)
+            self.placed.append(one.ticket)
 
-    @rule(rights=RIGHTS, slots=st.integers(0, 3))
-    def join(self, rights: Rights, slots: int) -> None:
-        seat = Seat(None, rights, slots)
+    def forget(self, one: Ticket) -> None:
+        self.placed.remove(one)
+        if one in self.asked:
+            self.asked.remove(one)
+
+    @rule(rights=RIGHTS, slots=st.integers(0, 3), prefetch=st.integers(0, 3), rtt=SECONDS)
+    def join(self, rights: Rights, slots: int, prefetch: int, rtt: float) -> None:
+        seat = Seat(None, rights, slots, prefetch)
+        seat.rtt = rtt
         self.seats.append(seat)
         self.performed(self.dispatcher.join(seat))
 
@@ -178,16 +328,21 @@ class DispatcherMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def leave(self, data: st.DataObject) -> None:
         seat = self.seats.pop(data.draw(st.integers(0, len(self.seats) - 1)))
-        lost = list(seat.running)
+        lost = list(seat.tickets)
         self.dispatcher.leave(seat)
         for one in lost:
-            self.running.remove(one)
+            self.forget(one)
             assert one.seat is None
 
     @precondition(lambda self: self.seats)
     @rule(data=st.data(), slots=st.integers(0, 3))
     def resize(self, data: st.DataObject, slots: int) -> None:
         self.performed(self.dispatcher.resize(data.draw(st.sampled_from(self.seats)), slots))
+
+    @precondition(lambda self: self.seats)
+    @rule(data=st.data(), seconds=SECONDS)
+    def measured(self, data: st.DataObject, seconds: float) -> None:
+        data.draw(st.sampled_from(self.seats)).measure(seconds)
 
     @rule(want=WANTS, front=st.booleans())
     def arrive(self, want: tuple[str, str | None], front: bool) -> None:
@@ -196,14 +351,14 @@ class DispatcherMachine(RuleBasedStateMachine):
         if isinstance(seat, Seat):
             assert one.seat is seat
             assert seat.rights.permit(one.scope, one.path)
-            self.running.append(one)
+            self.placed.append(one)
             return
         able = [seat for seat in self.seats if seat.rights.permit(one.scope, one.path)]
         expected = ErrorCode.ALL_BUSY if able else ErrorCode.NO_MATCH if self.seats else ErrorCode.NO_AGENT
         assert seat is expected
         assert self.dispatcher.could_serve(one) is bool(able)
-        self.dispatcher.enqueue(one, front)
         self.queue.insert(0 if front else len(self.queue), one)
+        self.performed(self.dispatcher.enqueue(one, front))
 
     @precondition(lambda self: self.queue)
     @rule(data=st.data())
@@ -211,16 +366,38 @@ class DispatcherMachine(RuleBasedStateMachine):
         one = self.queue.pop(data.draw(st.integers(0, len(self.queue) - 1)))
         assert self.dispatcher.withdraw(one)
 
-    @precondition(lambda self: self.running)
+    @precondition(lambda self: self.placed)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
-        one = self.running.pop(data.draw(st.integers(0, len(self.running) - 1)))
+        one = data.draw(st.sampled_from(self.placed))
+        self.forget(one)
         self.performed(self.dispatcher.release(one))
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), begun=st.booleans())
+    def asked_back(self, data: st.DataObject, begun: bool) -> None:
+        """The agent's answer: it has begun, or here it is."""
+        one = data.draw(st.sampled_from(self.asked))
+        if begun:
+            self.asked.remove(one)
+            self.dispatcher.started(one)
+            return
+        self.forget(one)
+        self.performed(self.dispatcher.release(one))
+        seat = self.dispatcher.offer(one)
+        if isinstance(seat, Seat):
+            self.placed.append(one)
+        else:
+            self.queue.insert(0, one)
+            self.performed(self.dispatcher.enqueue(one, front=True))
 
     @invariant()
     def nothing_lost_or_doubled(self) -> None:
         assert self.dispatcher.waiting == len(self.queue)
-        assert {id(one) for one in self.running} == {id(one) for seat in self.seats for one in seat.running}
+        placed = [one for seat in self.seats for one in seat.tickets]
+        assert len(placed) == len(self.placed)
+        assert set(placed) == set(self.placed)
+        assert {one for one in placed if one.asked} == set(self.asked)
 
     @invariant()
     def nobody_waits_for_a_free_slot(self) -> None:

@@ -5,102 +5,50 @@ Pure: no I/O, no clock, no callbacks. :mod:`slime.hub.pool` asks and performs.
 Agents with the same rights (scopes and scope paths of their token) form a *class*; a fleet has few. A ticket
 belongs to the set of classes that may serve it, and waits in the queue of that set: a ticket that nobody can
 serve never stands before one that somebody can. Every operation costs O(classes), whatever the number of
-agents and tickets.
+agents and tickets: where the best of many agents is wanted, at most :data:`LOOK` of them are compared.
+
+**Prefetch.** While tickets wait and no slot is free, the oldest are sent ahead to busy agents, so that the agent
+starts the next one in the instant in which it finishes the one before, however far away it is. An agent holds as
+many as the round trip is worth in service times. The next goes where it is expected to start soonest. When a slot
+becomes free elsewhere and nothing waits, the ticket that gains most by moving there is asked back.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from itertools import count, islice
+from random import Random
 
 from slime.errors import ErrorCode
+from slime.hub.seats import Assignment, Balance, Decision, Revocation, Rights, Seat, Ticket
 
-__all__ = ["Assignment", "Dispatcher", "Rights", "Seat", "Ticket"]
+__all__ = ["Dispatcher"]
 
-
-@dataclass(frozen=True)
-class Rights:
-    """What an agent's token lets it serve.
-
-    :ivar scopes: the scopes it has; a request that names a scope goes only to agents that have it.
-    :ivar paths: exact paths, or ``/prefix/*``; empty means every path.
-    """
-
-    scopes: frozenset[str] = frozenset()
-    paths: frozenset[str] = frozenset()
-
-    def permit(self, scope: str | None, path: str) -> bool:
-        """May an agent with these rights serve a request for ``path`` that names ``scope``?"""
-        if scope is not None and scope not in self.scopes:
-            return False
-        return not self.paths or any(_covers(rule, path) for rule in self.paths)
-
-
-def _covers(rule: str, path: str) -> bool:
-    if rule.endswith("/*"):
-        return path.startswith(rule[:-1])
-    return path == rule
-
-
-class Seat:
-    """An agent as the dispatcher sees it: rights, and slots taken and free.
-
-    :ivar owner: whatever the caller wants to find again; the dispatcher never looks at it.
-    :ivar slots: how many requests the agent may run at a time, now.
-    :ivar running: the tickets it has.
-    """
-
-    __slots__ = ("owner", "rights", "running", "slots")
-
-    def __init__(self, owner: Any, rights: Rights, slots: int) -> None:
-        self.owner = owner
-        self.rights = rights
-        self.slots = slots
-        self.running: set[Ticket] = set()
-
-    @property
-    def free(self) -> int:
-        """Slots that could take a ticket now; never negative, though ``slots`` may shrink below what runs."""
-        return max(0, self.slots - len(self.running))
-
-
-@dataclass(eq=False, slots=True)
-class Ticket:
-    """One request that wants a slot.
-
-    :ivar owner: as for :class:`Seat`.
-    :ivar scope: the scope it names, if any.
-    :ivar path: its path, without the query.
-    :ivar seat: the agent that has it, if any.
-    """
-
-    owner: Any
-    scope: str | None
-    path: str
-    seat: Seat | None = None
-    _queue: _Queue | None = field(default=None, repr=False)
-    _order: int = field(default=0, repr=False)
-
-
-class Assignment(NamedTuple):
-    """``ticket`` has a slot of ``seat`` from now on."""
-
-    ticket: Ticket
-    seat: Seat
+#: How many agents are compared when one is chosen, at most.
+LOOK = 64
+#: A ticket is not sent ahead to an agent that is expected to start it more than so many times later than another.
+TOO_LATE = 2.0
 
 
 class _Class:
-    """All agents with the same rights, those with a free slot ordered by how long it has been free."""
+    """All agents with the same rights.
+
+    :ivar members: how many they are.
+    :ivar idle: those with a free slot, by how long it has been free.
+    :ivar busy: those without, by how long it is that they were given a ticket.
+    :ivar holders: those that hold tickets sent ahead.
+    """
 
     def __init__(self, rights: Rights) -> None:
         self.rights = rights
         self.members = 0
         self.idle: OrderedDict[Seat, int] = OrderedDict()
+        self.busy: OrderedDict[Seat, None] = OrderedDict()
+        self.holders: OrderedDict[Seat, None] = OrderedDict()
 
 
-class _Queue:
+class Queue:
     """The tickets that the same classes may serve, first come first served."""
 
     def __init__(self, classes: tuple[_Class, ...]) -> None:
@@ -108,22 +56,27 @@ class _Queue:
         self.tickets: OrderedDict[Ticket, None] = OrderedDict()
 
     @property
-    def head_order(self) -> int:
-        return next(iter(self.tickets))._order
+    def head(self) -> Ticket:
+        return next(iter(self.tickets))
 
 
 class Dispatcher:
-    """Tickets, slots, and who gets whom: the longest free slot serves the oldest ticket it may serve."""
+    """Tickets, slots, and who gets whom."""
 
-    def __init__(self) -> None:
+    def __init__(self, balance: Balance = Balance.LONGEST_IDLE, rng: Random | None = None) -> None:
+        self._choose = _CHOICES[balance]
+        self._rng = rng or Random()  # noqa: S311
         self._classes: dict[Rights, _Class] = {}
-        self._queues: dict[tuple[_Class, ...], _Queue] = {}
+        self._queues: dict[tuple[_Class, ...], Queue] = {}
         self._behind = count(1)
         self._before = count(-1, -1)
         self._idle_since = count()
+        self._asked = 0
         self.waiting = 0
 
-    def join(self, seat: Seat) -> list[Assignment]:
+    # -- agents -----------------------------------------------------------------------------------------------------
+
+    def join(self, seat: Seat) -> list[Decision]:
         """An agent arrived. Its free slots serve waiting tickets at once."""
         group = self._classes.get(seat.rights)
         if group is None:
@@ -133,120 +86,239 @@ class Dispatcher:
         return self._fill(seat)
 
     def leave(self, seat: Seat) -> None:
-        """An agent is gone. Its running tickets have no seat any more; what becomes of them is the caller's say."""
+        """An agent is gone. Its tickets have no seat any more; what becomes of them is the caller's say."""
         group = self._classes[seat.rights]
-        group.idle.pop(seat, None)
-        group.members -= 1
         seat.slots = 0
-        for ticket in seat.running:
+        for ticket in seat.tickets:
+            self._unask(ticket)
             ticket.seat = None
-        seat.running.clear()
+        seat.tickets.clear()
+        self._note(seat)
+        group.members -= 1
         if not group.members:
             del self._classes[seat.rights]
             self._reclassify()
 
-    def resize(self, seat: Seat, slots: int) -> list[Assignment]:
-        """The agent has ``slots`` slots now; what runs beyond them runs on."""
+    def resize(self, seat: Seat, slots: int) -> list[Decision]:
+        """The agent has ``slots`` slots now; what runs beyond them runs on, what it holds it gives back itself."""
         seat.slots = slots
-        if not seat.free:
-            self._classes[seat.rights].idle.pop(seat, None)
         return self._fill(seat)
+
+    # -- tickets ----------------------------------------------------------------------------------------------------
 
     def offer(self, ticket: Ticket) -> Seat | ErrorCode:
         """Seat the ticket now, or say why that cannot be: ``NO_AGENT``, ``NO_MATCH`` or ``ALL_BUSY``."""
         classes = self._classes_for(ticket)
-        best = min((group for group in classes if group.idle), key=_longest_idle, default=None)
-        if best is not None:
-            return self._seat(ticket, next(iter(best.idle)), best)
+        seat = self._choose(classes, self._rng)
+        if seat is not None:
+            return self._seat(ticket, seat)
         if not self._classes:
             return ErrorCode.NO_AGENT
         return ErrorCode.ALL_BUSY if classes else ErrorCode.NO_MATCH
 
-    def enqueue(self, ticket: Ticket, front: bool = False) -> None:
+    def enqueue(self, ticket: Ticket, front: bool = False) -> list[Decision]:
         """Let the ticket wait: behind all others, or (it was here before, and lost its agent) before them."""
-        ticket._order = next(self._before if front else self._behind)
+        ticket.order = next(self._before if front else self._behind)
         self._put(ticket, front)
         self.waiting += 1
+        return self._send_ahead()
 
     def withdraw(self, ticket: Ticket) -> bool:
         """The ticket waits no longer; ``False`` when it was not waiting."""
-        queue = ticket._queue
+        queue = ticket.queue
         if queue is None:
             return False
         self._take(ticket, queue)
         return True
 
-    def release(self, ticket: Ticket) -> list[Assignment]:
-        """The ticket's slot is free; it serves the next ticket in the same breath."""
+    def release(self, ticket: Ticket) -> list[Decision]:
+        """The ticket's slot, or its place before one, is free; it serves the next ticket in the same breath."""
         seat = ticket.seat
         if seat is None:
             return []
+        self._unask(ticket)
         ticket.seat = None
-        seat.running.discard(ticket)
+        del seat.tickets[ticket]
         return self._fill(seat)
+
+    def started(self, ticket: Ticket) -> None:
+        """The ticket's request has begun: if it was asked for, it will not come back."""
+        self._unask(ticket)
 
     def could_serve(self, ticket: Ticket) -> bool:
         """Is an agent connected that may serve this ticket, busy or not?"""
         return bool(self._classes_for(ticket))
 
-    def _classes_for(self, ticket: Ticket) -> tuple[_Class, ...]:
-        return tuple(group for group in self._classes.values() if group.rights.permit(ticket.scope, ticket.path))
+    # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _seat(self, ticket: Ticket, seat: Seat, group: _Class) -> Seat:
+    def _classes_for(self, ticket: Ticket) -> tuple[_Class, ...]:
+        return tuple([one for one in self._classes.values() if one.rights.permit(ticket.scope, ticket.path)])
+
+    def _seat(self, ticket: Ticket, seat: Seat) -> Seat:
         ticket.seat = seat
-        seat.running.add(ticket)
-        del group.idle[seat]
-        if seat.free:
-            group.idle[seat] = next(self._idle_since)
+        seat.tickets[ticket] = None
+        group = self._classes[seat.rights]
+        group.idle.pop(seat, None)
+        group.busy.pop(seat, None)
+        self._note(seat)
         return seat
 
-    def _fill(self, seat: Seat) -> list[Assignment]:
-        """Give the seat's free slots to the tickets that have waited longest; what is left over is idle."""
+    def _note(self, seat: Seat) -> None:
+        """Keep the class's lists true after a change to one of its agents."""
         group = self._classes[seat.rights]
-        if seat.free and seat not in group.idle:
-            group.idle[seat] = next(self._idle_since)
-        made = []
-        while seat.free and self.waiting:
-            queue = min(
-                (queue for queue in self._queues.values() if group in queue.classes),
-                key=_oldest_head,
-                default=None,
-            )
+        taken = len(seat.tickets)
+        if taken < seat.slots:
+            if seat not in group.idle:
+                group.idle[seat] = next(self._idle_since)
+        else:
+            group.idle.pop(seat, None)
+        _keep(group.busy, seat, 0 < seat.slots <= taken)
+        _keep(group.holders, seat, 0 < seat.slots < taken)
+
+    def _fill(self, seat: Seat) -> list[Decision]:
+        """The seat changed: seat who waits, then send ahead, then call back who would gain."""
+        made: list[Decision] = []
+        group = self._classes[seat.rights]
+        while self.waiting and seat.free:
+            queue = min((one for one in self._queues.values() if group in one.classes), key=_age, default=None)
             if queue is None:
                 break
-            ticket = next(iter(queue.tickets))
+            ticket = queue.head
             self._take(ticket, queue)
-            made.append(Assignment(ticket, self._seat(ticket, seat, group)))
+            made.append(Assignment(ticket, self._seat(ticket, seat)))
+        self._note(seat)
+        if self.waiting:
+            made += self._send_ahead()
+        if seat.free:
+            made += self._call_back(seat)
         return made
+
+    def _send_ahead(self) -> list[Decision]:
+        made: list[Decision] = []
+        while self.waiting:
+            places = [(queue, seat) for queue in self._queues.values() if (seat := _soonest(queue)) is not None]
+            if not places:
+                break
+            queue, seat = min(places, key=_age_of_place)
+            ticket = queue.head
+            self._take(ticket, queue)
+            made.append(Assignment(ticket, self._seat(ticket, seat), ahead=True))
+        return made
+
+    def _call_back(self, free: Seat) -> list[Decision]:
+        """One ticket for each free slot at most: the one that would start so much sooner here."""
+        made: list[Decision] = []
+        while self._asked < sum(len(one.idle) for one in self._classes.values()):
+            best = max(self._movable(free), key=_gain, default=None)
+            if best is None or best[0] <= 0:
+                break
+            _, ticket = best
+            ticket.asked = True
+            self._asked += 1
+            assert ticket.seat is not None
+            made.append(Revocation(ticket, ticket.seat))
+        return made
+
+    def _movable(self, free: Seat) -> Iterable[tuple[float, Ticket]]:
+        """The ticket last in line at each agent that holds some, and the seconds it would gain at ``free``."""
+        for group in self._classes.values():
+            for seat in islice(group.holders, LOOK):
+                ticket = next((one for one in reversed(seat.tickets) if not one.asked), None)
+                if ticket is None or seat is free or not free.rights.permit(ticket.scope, ticket.path):
+                    continue
+                place = sum(1 for one in seat.tickets if not one.asked) - seat.slots
+                if place > 0:
+                    mean = seat.service_time or 0.0
+                    yield mean * (1 + (place - 1) / seat.slots) - seat.rtt - free.rtt / 2, ticket
+
+    def _unask(self, ticket: Ticket) -> None:
+        if ticket.asked:
+            ticket.asked = False
+            self._asked -= 1
 
     def _put(self, ticket: Ticket, front: bool) -> None:
         classes = self._classes_for(ticket)
         queue = self._queues.get(classes)
         if queue is None:
-            queue = self._queues[classes] = _Queue(classes)
+            queue = self._queues[classes] = Queue(classes)
         queue.tickets[ticket] = None
         if front:
             queue.tickets.move_to_end(ticket, last=False)
-        ticket._queue = queue
+        ticket.queue = queue
 
-    def _take(self, ticket: Ticket, queue: _Queue) -> None:
+    def _take(self, ticket: Ticket, queue: Queue) -> None:
         del queue.tickets[ticket]
-        ticket._queue = None
+        ticket.queue = None
         self.waiting -= 1
         if not queue.tickets:
             del self._queues[queue.classes]
 
     def _reclassify(self) -> None:
-        """The set of classes changed, so every waiting ticket may belong elsewhere. Agents with new rights are rare."""
+        """The set of classes changed, so every waiting ticket may belong elsewhere. New rights are rare."""
         tickets = [ticket for queue in self._queues.values() for ticket in queue.tickets]
         self._queues.clear()
-        for ticket in sorted(tickets, key=lambda ticket: ticket._order):
+        for ticket in sorted(tickets, key=lambda ticket: ticket.order):
             self._put(ticket, front=False)
 
 
-def _longest_idle(group: _Class) -> int:
-    return next(iter(group.idle.values()))
+def _keep(seats: OrderedDict[Seat, None], seat: Seat, wanted: bool) -> None:
+    if not wanted:
+        seats.pop(seat, None)
+    elif seat not in seats:
+        seats[seat] = None
 
 
-def _oldest_head(queue: _Queue) -> int:
-    return queue.head_order
+def _soonest(queue: Queue) -> Seat | None:
+    """The agent with room that would start the queue's next ticket first; none if one without room is far better."""
+    seats = [seat for group in queue.classes for seat in islice(group.busy, LOOK)]
+    best = min((seat for seat in seats if seat.room > 0), key=_next_start, default=None)
+    if best is None or best.next_start > TOO_LATE * min(map(_next_start, seats)):
+        return None
+    return best
+
+
+def _next_start(seat: Seat) -> float:
+    return seat.next_start
+
+
+def _age(queue: Queue) -> int:
+    return queue.head.order
+
+
+def _age_of_place(place: tuple[Queue, Seat]) -> int:
+    return place[0].head.order
+
+
+def _gain(move: tuple[float, Ticket]) -> float:
+    return move[0]
+
+
+def _longest_idle(classes: tuple[_Class, ...], rng: Random) -> Seat | None:
+    best: Seat | None = None
+    since = 0
+    for group in classes:
+        for seat, began in group.idle.items():
+            if best is None or began < since:
+                best, since = seat, began
+            break
+    return best
+
+
+def _some_idle(classes: tuple[_Class, ...]) -> list[Seat]:
+    return [seat for group in classes for seat in islice(group.idle, LOOK)]
+
+
+def _any_idle(classes: tuple[_Class, ...], rng: Random) -> Seat | None:
+    seats = _some_idle(classes)
+    return rng.choice(seats) if seats else None
+
+
+def _fastest_idle(classes: tuple[_Class, ...], rng: Random) -> Seat | None:
+    return min(_some_idle(classes), key=lambda seat: seat.service_time or 0.0, default=None)
+
+
+_CHOICES = {
+    Balance.LONGEST_IDLE: _longest_idle,
+    Balance.RANDOM: _any_idle,
+    Balance.FASTEST: _fastest_idle,
+}

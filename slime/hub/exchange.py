@@ -18,7 +18,7 @@ from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
 from slime.http.forwarding import Added, client_response_fields
 from slime.http.head import Fields, ResponseHead, parse_response_head
 from slime.hub.answers import Trouble
-from slime.hub.dispatch import Ticket
+from slime.hub.seats import Ticket
 
 if TYPE_CHECKING:
     from slime.hub.request import StreamedRequest
@@ -85,8 +85,11 @@ class StreamLink(Protocol):
     agent_id: str
     agent_name: str
 
-    def open(self, exchange: Exchange) -> int:
+    def open(self, exchange: Exchange, ahead: bool) -> int:
         """Start a stream for the exchange (its ``forward_head`` and ``length``); events go to the exchange."""
+
+    def revoke(self, stream_id: int) -> None:
+        """Ask the agent for a stream that has not begun."""
 
     def send_body(self, stream_id: int, data: bytes) -> int:
         """Queue request body; returns the bytes that wait for credit or socket."""
@@ -114,6 +117,9 @@ class ExchangeKeeper(Protocol):
 
     def give_elsewhere(self, exchange: Exchange) -> bool:
         """Put it before all others that wait; ``False`` when nobody connected could serve it."""
+
+    def started(self, exchange: Exchange) -> None:
+        """Its upstream call has begun."""
 
     def finished(self, exchange: Exchange) -> None:
         """The application has its answer, or is gone."""
@@ -143,7 +149,7 @@ class Exchange:
         self.agent_name = ""
         self.requeues = 0
         self.bytes_in = 0
-        self.queued_at = self.assigned_at = self.finished_at = 0.0
+        self.queued_at = self.assigned_at = self.started_at = self.finished_at = 0.0
         self._keeper = keeper
         self._policy = keeper.policy
         self._stage = Stage.WAITING
@@ -203,12 +209,12 @@ class Exchange:
 
     # -- from the pool --------------------------------------------------------------------------------------------
 
-    def assign(self, link: StreamLink) -> None:
-        """A slot of this agent is ours. Everything of the body that is here goes out with the head."""
+    def assign(self, link: StreamLink, ahead: bool = False) -> None:
+        """This agent is to have it, in a slot or ``ahead`` of one. What is here of the body goes with the head."""
         self.link = link
         self.agent_name = link.agent_name
         self._stage = Stage.RUNNING
-        self._stream_id = link.open(self)
+        self._stream_id = link.open(self, ahead)
         for data in self._kept or ():
             link.send_body(self._stream_id, data)
         if self.bytes_in > self._policy.replay_body:
@@ -216,6 +222,11 @@ class Exchange:
         if self._trailers is not None and self.length != 0:
             link.end_body(self._stream_id, self._trailers)
         self.request.channel.resume_body()
+
+    def revoke(self) -> None:
+        """Another agent could begin sooner: the link answers with :meth:`not_started`, or it has begun."""
+        if self.link is not None:
+            self.link.revoke(self._stream_id)
 
     def fail(self, trouble: Trouble) -> None:
         """End the exchange with an error of the hub's own; an answer that has begun is cut off instead."""
@@ -232,13 +243,13 @@ class Exchange:
     def upstream_started(self) -> None:
         """The agent has begun the upstream call: from now on the request may have had an effect."""
         self.started = Started.YES
+        self._keeper.started(self)
 
     def response_head(self, frame: Head) -> None:
         """The upstream answered; checked again here, because the agent is not trusted.
 
         :raises RemoteProtocolError: the head is not what an agent may send.
         """
-        self.started = Started.YES
         head = self._validated(frame)
         if self.over:
             return
@@ -296,10 +307,17 @@ class Exchange:
             self.fail(Trouble(code, detail, [(b"Slime-Started", self.started.value.encode("ascii"))]))
 
     def not_started(self, code: ErrorCode) -> None:
-        """The agent gave the request back untouched; the slot is free, and another agent may have the request."""
+        """The agent refused the request; the slot is free, and another agent may have it."""
         self.link = None
         if not self.over:
             self._try_elsewhere(Trouble(code))
+
+    def revoked(self) -> None:
+        """The agent gave the request back, as it was asked to: no fault of anybody's."""
+        self.link = None
+        if not self.over:
+            self.requeues -= 1
+            self._try_elsewhere(Trouble(ErrorCode.AGENT_LOST))
 
     def link_lost(self) -> None:
         """The agent is gone, in the middle of this exchange."""
@@ -336,6 +354,7 @@ class Exchange:
         self.requeues += 1
         self._stage = Stage.WAITING
         self.started = Started.NO
+        self.started_at = 0.0
         if not self._keeper.give_elsewhere(self):
             self.fail(trouble)
 

@@ -17,10 +17,10 @@ from slime.http.fields import RESPONSE_FAULTS, parse_fields
 from slime.http.head import Fields, RequestHead, field_values, serialise_request_head, tokens
 from slime.http.parser import is_trailer
 from slime.hub.answers import Trouble
-from slime.hub.dispatch import Rights
 from slime.hub.exchange import Exchange
 from slime.hub.pool import AgentPool
 from slime.hub.request import StreamedRequest
+from slime.hub.seats import Rights
 from slime.tokens import AgentClaims, TokenError, verify
 from slime.tunnel.connection import TunnelConnection, TunnelLimits
 from slime.tunnel.frames import (
@@ -33,6 +33,7 @@ from slime.tunnel.frames import (
     Hello,
     Refused,
     Reset,
+    Revoke,
     Revoked,
     Started,
     Welcome,
@@ -58,12 +59,14 @@ class LinkPolicy:
     :ivar window: bytes of each answer that an agent may send ahead of the application's reading.
     :ivar ping_interval: seconds between signs of life.
     :ivar handshake_timeout: seconds from the connection to HELLO.
+    :ivar prefetch: requests sent ahead for each slot, at most.
     """
 
     secret: bytes
     window: int = 256 * 1024
     ping_interval: float = 10.0
     handshake_timeout: float = 10.0
+    prefetch: int = 4
 
 
 class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]
@@ -81,6 +84,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         super().__init__(tunnel, clock, policy.handshake_timeout)
         self.claims = claims
         self.key = self.agent_id = ""
+        self.prefetch = 0
         self.agent_name = claims.name
         self.hello: Hello | None = None
         self._pool = pool
@@ -124,7 +128,15 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self.key = f"{self.claims.token_id}/{frame.agent_id}"
         session = os.urandom(8).hex()
         policy = self._policy
-        self.send(Welcome(session=session, window=policy.window, ping_interval=policy.ping_interval))
+        self.prefetch = frame.prefetch
+        self.send(
+            Welcome(
+                session=session,
+                window=policy.window,
+                ping_interval=policy.ping_interval,
+                prefetch=min(policy.prefetch, frame.prefetch),
+            )
+        )
         self.established(policy.ping_interval)
         self._log.info(
             "agent {agent} joined with {slots} slots from {peer}",
@@ -158,9 +170,9 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
 
     # -- what exchanges call ------------------------------------------------------------------------------------------
 
-    def open(self, exchange: Exchange) -> int:
+    def open(self, exchange: Exchange, ahead: bool) -> int:
         """Start a stream for the exchange."""
-        stream_id = self.tunnel.open(exchange.forward_head, exchange.length)
+        stream_id = self.tunnel.open(exchange.forward_head, exchange.length, prefetch=ahead)
         self._exchanges[stream_id] = exchange
         self._unsent.add(stream_id)
         self.schedule_flush()
@@ -178,6 +190,10 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
     def reset(self, stream_id: int, code: ErrorCode) -> None:
         """Give the stream up."""
         self.send(Reset(stream_id, code))
+
+    def revoke(self, stream_id: int) -> None:
+        """Ask for a stream that has not begun."""
+        self.send(Revoke(stream_id))
 
     def was_flushed(self, stream_id: int) -> bool:
         """Has the stream's OPEN left this process?"""
@@ -218,7 +234,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self._free(frame.stream_id).not_started(frame.code)
 
     def _revoked(self, frame: Revoked) -> None:
-        self._free(frame.stream_id).not_started(ErrorCode.NO_ERROR)
+        self._free(frame.stream_id).revoked()
 
     def _free(self, stream_id: int) -> Exchange:
         exchange = self._exchanges.pop(stream_id)

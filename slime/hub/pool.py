@@ -16,8 +16,9 @@ from twisted.python.failure import Failure
 
 from slime.errors import ErrorCode
 from slime.hub.answers import Trouble
-from slime.hub.dispatch import Assignment, Dispatcher, Rights, Seat
+from slime.hub.dispatch import Dispatcher
 from slime.hub.exchange import Exchange, ExchangePolicy, StreamLink
+from slime.hub.seats import Assignment, Balance, Decision, Rights, Seat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,17 +34,30 @@ class PoolLimits:
 
     :ivar concurrent: exchanges in the hub at a time; 0 is no limit.
     :ivar max_queue: exchanges that may wait, for admission and for a slot together.
+    :ivar prefetch: exchanges sent ahead to an agent for each of its slots, at most.
+    :ivar balance: which free slot serves next.
     """
 
     concurrent: int = 0
     max_queue: int = 10_000
+    prefetch: int = 4
+    balance: Balance = Balance.LONGEST_IDLE
     exchange: ExchangePolicy = field(default_factory=ExchangePolicy)
 
 
 class AgentLink(StreamLink, Protocol):
-    """What the pool needs of a link; ``key`` says whose it is."""
+    """What the pool needs of a link.
+
+    :ivar key: whose it is.
+    :ivar prefetch: requests the agent holds in advance at most.
+    """
 
     key: str
+    prefetch: int
+
+    @property
+    def rtt(self) -> float | None:
+        """The round trip in seconds, if it has been measured."""
 
     def fence(self) -> None:
         """A newer link of the same agent has come: end this one at once."""
@@ -67,7 +81,7 @@ class AgentPool:
         self._limits = limits
         self._on_finished = on_finished
         self._admission = DeferredSemaphore(limits.concurrent or sys.maxsize)
-        self._dispatcher = Dispatcher()
+        self._dispatcher = Dispatcher(limits.balance)
         self._seats: dict[str, Seat] = {}
         self._admitted: set[Exchange] = set()
         self._pending: dict[Exchange, Deferred[DeferredSemaphore]] = {}
@@ -107,8 +121,8 @@ class AgentPool:
         elif self.waiting >= self._limits.max_queue:
             exchange.fail(Trouble(ErrorCode.QUEUE_FULL))
         else:
-            self._dispatcher.enqueue(exchange.ticket)
             self._start_patience(exchange)
+            self._perform(self._dispatcher.enqueue(exchange.ticket))
 
     def _start_patience(self, exchange: Exchange) -> None:
         if exchange not in self._timers:
@@ -123,15 +137,26 @@ class AgentPool:
         if timer is not None:
             timer.cancel()
 
-    def _assign(self, exchange: Exchange, seat: Seat) -> None:
-        if self._timers:
+    def _assign(self, exchange: Exchange, seat: Seat, ahead: bool = False) -> None:
+        if self._timers and not ahead:
             self._stop_patience(exchange)
         exchange.assigned_at = self._clock.seconds()
-        exchange.assign(seat.owner)
+        exchange.assign(seat.owner, ahead)
 
-    def _perform(self, assignments: Iterable[Assignment]) -> None:
-        for ticket, seat in assignments:
-            self._assign(ticket.owner, seat)
+    def _perform(self, decisions: Iterable[Decision]) -> None:
+        for decision in decisions:
+            exchange: Exchange = decision.ticket.owner
+            if not isinstance(decision, Assignment):
+                exchange.revoke()
+            elif decision.ticket.seat is decision.seat:
+                self._assign(exchange, decision.seat, decision.ahead)
+
+    def started(self, exchange: Exchange) -> None:
+        """The upstream has begun: the wait for a slot is over, wherever it was spent."""
+        exchange.started_at = self._clock.seconds()
+        self._dispatcher.started(exchange.ticket)
+        if self._timers:
+            self._stop_patience(exchange)
 
     def withdraw(self, exchange: Exchange) -> None:
         """The exchange wants no slot any more."""
@@ -149,8 +174,8 @@ class AgentPool:
         if isinstance(seat, Seat):
             self._assign(exchange, seat)
         else:
-            self._dispatcher.enqueue(ticket, front=True)
             self._start_patience(exchange)
+            self._perform(self._dispatcher.enqueue(ticket, front=True))
         return True
 
     def finished(self, exchange: Exchange) -> None:
@@ -178,7 +203,7 @@ class AgentPool:
         former = self._seats.get(link.key)
         if former is not None:
             former.owner.fence()
-        seat = self._seats[link.key] = Seat(link, rights, slots)
+        seat = self._seats[link.key] = Seat(link, rights, slots, min(self._limits.prefetch, link.prefetch))
         self._perform(self._dispatcher.join(seat))
 
     def leave(self, link: AgentLink) -> None:
@@ -196,6 +221,10 @@ class AgentPool:
 
     def release(self, exchange: Exchange) -> None:
         """The exchange's slot is free, and serves the next one at once."""
+        seat = exchange.ticket.seat
+        if seat is not None and exchange.started_at:
+            seat.measure(self._clock.seconds() - exchange.started_at)
+            seat.rtt = seat.owner.rtt or 0.0
         self._perform(self._dispatcher.release(exchange.ticket))
 
     @property

@@ -18,6 +18,7 @@ from slime.hub.exchange import Exchange, ExchangePolicy
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.links import Door, LinkPolicy
 from slime.hub.pool import AgentPool, PoolLimits
+from slime.hub.seats import Balance
 from slime.hub.site import GatewaySite
 from slime.log import raw_sink
 
@@ -59,12 +60,14 @@ def access_log(reactor: IReactorTime, config: HubConfig) -> Callable[[Exchange],
 def pool_limits(config: HubConfig) -> PoolLimits:
     """The pool's share of the settings."""
     policy = ExchangePolicy(config.max_body, config.replay_body, config.max_requeues)
-    return PoolLimits(config.concurrent, config.max_queue, policy)
+    return PoolLimits(config.concurrent, config.max_queue, config.prefetch, Balance(config.balance), policy)
 
 
 def link_policy(config: HubConfig) -> LinkPolicy:
     """The links' share of the settings."""
-    return LinkPolicy(config.secret, config.window, config.ping_interval, config.handshake_timeout)
+    return LinkPolicy(
+        config.secret, config.window, config.ping_interval, config.handshake_timeout, config.prefetch
+    )
 
 
 def channel_limits(config: HubConfig) -> ChannelLimits:
