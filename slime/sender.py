@@ -20,7 +20,7 @@ class Sender:
 
     :param write: takes one message.
     :param resume: told of each stream whose queue became short.
-    :param guard: calls what it is given and deals with what that raises.
+    :param due: called when it is time to :meth:`flush`; deals with what that raises.
     """
 
     def __init__(
@@ -29,13 +29,13 @@ class Sender:
         clock: IReactorTime,
         write: Callable[[bytes], None],
         resume: Callable[[int], None],
-        guard: Callable[[Callable[[], None]], None],
+        due: Callable[[], None],
     ) -> None:
         self._tunnel = tunnel
         self._clock = clock
         self._write = write
         self._resume = resume
-        self._guard = guard
+        self._due = due
         self._call: IDelayedCall | None = None
         self._full_since: float | None = None
 
@@ -70,11 +70,11 @@ class Sender:
     def resumeProducing(self) -> None:
         """The transport is empty; a turn's wait would leave it so."""
         self._full_since = None
-        self._guard(self.flush)
+        self._due()
 
     def stopProducing(self) -> None:
         """The connection is lost, which the protocol hears as well."""
 
     def _turn_ended(self) -> None:
         self._call = None
-        self._guard(self.flush)
+        self._due()

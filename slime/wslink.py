@@ -122,7 +122,7 @@ class TunnelProtocolMixin(_Base):
         self.tunnel = tunnel
         self._clock = clock
         self._handshake_timeout = handshake_timeout
-        self._sender = Sender(tunnel, clock, self._transmit, self._resume_stream, self._guarded)
+        self._sender = Sender(tunnel, clock, self._transmit, self._resume_stream, self._flush_due)
         self._phase = Phase.OPENING
         self._liveness: Liveness | None = None
         self._timer: IDelayedCall | None = None
@@ -147,6 +147,9 @@ class TunnelProtocolMixin(_Base):
 
     def resume(self, stream_id: int) -> None:
         """This stream's queue became short: whatever fills it may go on."""
+
+    def flushed(self) -> None:
+        """All that could be sent is with the transport."""
 
     def tunnel_closed(self, reason: str, clean: bool) -> None:
         """The link is over or never came to be. Told exactly once and at once; nothing is told after it.
@@ -186,7 +189,7 @@ class TunnelProtocolMixin(_Base):
             self._sender.schedule()
 
     def consumed(self, stream_id: int, amount: int) -> None:
-        """``amount`` bytes of a stream's DATA have been used: the peer may send more."""
+        """``amount`` bytes of a stream's DATA were used: the peer may send more."""
         if self._phase is Phase.OPEN:
             self.tunnel.consumed(stream_id, amount)
             self._sender.schedule()
@@ -205,7 +208,7 @@ class TunnelProtocolMixin(_Base):
     def close(self, reason: str) -> None:
         """End the link on purpose; what was queued and may go, goes first."""
         if self._phase is Phase.OPEN:
-            self._guarded(self._sender.flush)
+            self._flush_due()
         if self._phase is not Phase.OVER:
             self._close(CloseCode.DONE, reason, clean=True)
 
@@ -246,8 +249,8 @@ class TunnelProtocolMixin(_Base):
         super().connectionLost(reason)
         self._over(f"connection lost: {reason.getErrorMessage()}", clean=False)
         self._stop_timer()
-        waiting, self._waiting = self._waiting, None
-        for gone in waiting or ():
+        waiting, self._waiting = self._waiting or [], None
+        for gone in waiting:
             gone.callback(None)
 
     # -- what autobahn calls ---------------------------------------------------------------------------------
@@ -271,6 +274,8 @@ class TunnelProtocolMixin(_Base):
 
     def onOpen(self) -> None:
         """The WebSocket's handshake is done."""
+        if self._phase is Phase.OVER:
+            return
         self._phase = Phase.OPEN
         self.transport.registerProducer(self._sender, True)
         self._guarded(self.tunnel_opened)
@@ -318,17 +323,16 @@ class TunnelProtocolMixin(_Base):
         return len(self.data) > 0
 
     def _without_pongs(self, frames: Sequence[Frame]) -> list[Frame]:
-        others: list[Frame] = []
-        for frame in frames:
-            if isinstance(frame, Pong):
-                self._pong_received(frame)
-            else:
-                others.append(frame)
-        return others
-
-    def _pong_received(self, pong: Pong) -> None:
         if self._liveness is not None:
-            self._liveness.pong(pong.token, self._clock.seconds())
+            for frame in frames:
+                if isinstance(frame, Pong):
+                    self._liveness.pong(frame.token, self._clock.seconds())
+        return [frame for frame in frames if not isinstance(frame, Pong)]
+
+    def _flush_due(self) -> None:
+        self._guarded(self._sender.flush)
+        if self._phase is Phase.OPEN:
+            self._guarded(self.flushed)
 
     def _transmit(self, message: bytes) -> None:
         key = b"" if self.factory.isServer else os.urandom(4)

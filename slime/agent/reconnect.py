@@ -1,0 +1,131 @@
+"""Keeping an agent linked to its hub: dial, serve, rest, and dial again until stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from twisted.internet import defer
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from slime.agent.link import AgentLink, LinkEnd, Verdict
+
+__all__ = ["Backoff", "LinkKeeper"]
+
+#: Seconds of the first rest, at most; each further one may be twice as long.
+BASE = 1.0
+
+#: Seconds of the first rest after a refusal: whoever refused will most likely do so again.
+SLOW = 30.0
+
+#: Seconds that a link must have lived for the attempts before it to be forgotten. Not the connection counts, nor
+#: the handshake: a hub that accepts and then drops every link must not be dialled every second.
+SETTLED = 30.0
+
+
+class Backoff:
+    """How long to rest between links: full jitter under a bound that doubles. Pure but for ``random``.
+
+    :param longest: seconds of the longest rest.
+    :param random: gives numbers from 0 to 1.
+    """
+
+    def __init__(self, longest: float, random: Callable[[], float]) -> None:
+        self._longest = longest
+        self._random = random
+        self._attempts = 0
+
+    def after(self, end: LinkEnd) -> float:
+        """Seconds to rest after a link ended like this."""
+        if end.lived >= SETTLED:
+            self._attempts = 0
+        bound = min(self._longest, BASE * 2.0 ** min(self._attempts, 16))
+        self._attempts += 1
+        rest = bound * self._random()
+        if end.verdict is Verdict.REFUSED:
+            rest = self._slow(bound)
+        return max(rest, end.retry_after * (1 + self._random()))
+
+    def _slow(self, bound: float) -> float:
+        """Half the bound at least, so that a refused token is not tried again at once by luck."""
+        bound = max(bound, min(SLOW, self._longest))
+        return bound * (1 + self._random()) / 2
+
+
+class LinkKeeper:
+    """Keeps one agent linked.
+
+    :param reactor: times the rests.
+    :param endpoint: connects to the hub.
+    :param factory: makes the links.
+    :param timeout: seconds in which a connection must come about.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, reactor: Any, endpoint: IStreamClientEndpoint, factory: IProtocolFactory, backoff: Backoff, timeout: float
+    ) -> None:
+        self._reactor = reactor
+        self._endpoint = endpoint
+        self._factory = factory
+        self._backoff = backoff
+        self._timeout = timeout
+        self._link: AgentLink | None = None
+        self._loop: Deferred[None] = succeed(None)
+
+    def start(self) -> None:
+        """Dial."""
+        self._loop = Deferred.fromCoroutine(self._keep_linked())
+        self._loop.addErrback(self._ended)
+
+    def stop(self, grace: float) -> Deferred[None]:
+        """Let what runs on the link end, for ``grace`` seconds at most; fires when the connection is gone."""
+        return Deferred.fromCoroutine(self._stop(grace))
+
+    async def _keep_linked(self) -> None:
+        while True:
+            end = await self._serve_one_link()
+            rest = self._backoff.after(end)
+            self._log.warn("no link to the hub: {reason}; dialling in {rest:.1f} s", reason=end.reason, rest=rest)
+            await deferLater(self._reactor, rest)
+
+    async def _serve_one_link(self) -> LinkEnd:
+        try:
+            link = await self._connect()
+        except (ConnectError, OSError, defer.TimeoutError) as error:
+            return LinkEnd(f"cannot connect: {str(error) or type(error).__name__}")
+        self._link = link
+        try:
+            return await link.ended
+        finally:
+            self._link = None
+
+    def _connect(self) -> Deferred[AgentLink]:
+        connecting = self._endpoint.connect(self._factory)
+        connecting.addTimeout(self._timeout, self._reactor)
+        return cast("Deferred[AgentLink]", connecting)
+
+    async def _stop(self, grace: float) -> None:
+        link = self._link
+        if link is not None:
+            await self._drain(link, grace)
+            link.close("the agent stops")
+        self._loop.cancel()
+        if link is not None:
+            await link.when_gone()
+
+    async def _drain(self, link: AgentLink, grace: float) -> None:
+        try:
+            await link.drain().addTimeout(grace, self._reactor)
+        except defer.TimeoutError:
+            self._log.warn("{live} requests are cut off: the grace is over", live=link.tunnel.live)
+
+    def _ended(self, failure: Failure) -> None:
+        if failure.check(CancelledError) is None:
+            self._log.failure("the agent gives up on its hub", failure)

@@ -1,0 +1,132 @@
+"""The agents of one process: how they are wired, started and stopped."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from slime import __version__
+from slime.agent.hardware import hardware
+from slime.agent.identity import given_ids, kept_ids
+from slime.agent.link import LinkFactory, LinkPolicy
+from slime.agent.reconnect import Backoff, LinkKeeper
+from slime.agent.upstream.client import UpstreamClient
+from slime.agent.upstream.target import UpstreamTarget
+from slime.agent.worker import Bounds, Workshop
+from slime.http.head import HeadLimits
+from slime.settings import AgentConfig
+from slime.tunnel import HEAD_LIMIT, Hello
+
+__all__ = ["AgentService", "build_agent"]
+
+#: Requests that may wait in an agent, for each slot.
+AHEAD = 4
+
+#: Bytes of each such request's body that travel ahead with it.
+AHEAD_WINDOW = 64 * 1024
+
+#: Characters of a text in HELLO.
+MAX_TEXT = 256
+
+#: Fields that the hub adds to a request; they do not count against the application.
+ADDED_FIELDS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One agent: where its requests come from, and where they go."""
+
+    keeper: LinkKeeper
+    shop: Workshop
+
+
+class AgentService(Service):
+    """Runs agents. Stopping takes nothing new and waits for what runs, as long as the grace allows.
+
+    :param grace: seconds.
+    """
+
+    def __init__(self, members: Sequence[Member], grace: float) -> None:
+        self._members = members
+        self._grace = grace
+
+    def startService(self) -> None:
+        super().startService()
+        for member in self._members:
+            member.keeper.start()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        for member in self._members:
+            member.shop.drain()
+        gone = DeferredList([member.keeper.stop(self._grace) for member in self._members], consumeErrors=True)
+        return gone.addCallback(self._close)
+
+    def _close(self, results: object) -> None:
+        for member in self._members:
+            member.shop.client.close()
+
+
+def build_agent(reactor: Any, config: AgentConfig) -> IService:
+    """An agent for each upstream, as one service.
+
+    :raises ValueError: an upstream's address cannot be read; with a sentence.
+    """
+    targets = [UpstreamTarget.parse(text, preserve_host=config.preserve_host) for text in config.upstreams]
+    ids = agent_ids(config, targets)
+    members = [build_member(reactor, config, *pair) for pair in zip(targets, ids, strict=True)]
+    return cast(IService, AgentService(members, config.grace))
+
+
+def agent_ids(config: AgentConfig, targets: Sequence[UpstreamTarget]) -> list[str]:
+    """Each agent's id, in the order of their upstreams."""
+    if config.agent_id is not None:
+        return given_ids(config.agent_id, len(targets))
+    return kept_ids(config.state_dir, [target.label for target in targets])
+
+
+def build_member(reactor: Any, config: AgentConfig, target: UpstreamTarget, agent_id: str) -> Member:
+    """One agent."""
+    client = UpstreamClient(reactor, target, config)
+    shop = Workshop(client, bounds(config))
+    policy = LinkPolicy(greeting(config, target, agent_id), config.ping_interval, config.handshake_timeout)
+    factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
+    backoff = Backoff(config.reconnect_max, SystemRandom().random)
+    endpoint = hub_endpoint(reactor, config.hub, config.handshake_timeout)
+    return Member(LinkKeeper(reactor, endpoint, factory, backoff, config.handshake_timeout), shop)
+
+
+def bounds(config: AgentConfig) -> Bounds:
+    """What one upstream takes on; the hub's own additions to a head come on top of the limits."""
+    head = HeadLimits(head_bytes=HEAD_LIMIT, fields=config.max_fields + ADDED_FIELDS, target_bytes=HEAD_LIMIT)
+    return Bounds(config.num_worker, AHEAD * config.num_worker, head)
+
+
+def greeting(config: AgentConfig, target: UpstreamTarget, agent_id: str) -> Hello:
+    """Who the agent is."""
+    return Hello(
+        agent_id=agent_id,
+        name=platform.node()[:MAX_TEXT] or agent_id,
+        slots=config.num_worker,
+        prefetch=AHEAD * config.num_worker,
+        hardware=hardware() if config.report_hardware else None,
+        software=f"slime/{__version__}",
+        window=config.window,
+        prefetch_window=min(AHEAD_WINDOW, config.window),
+        upstream=target.label[:MAX_TEXT],
+    )
+
+
+def hub_endpoint(reactor: Any, url: str, timeout: float) -> IStreamClientEndpoint:
+    """What connects to a hub: as to an upstream at the same place, certificates verified."""
+    parts = urlsplit(url)
+    scheme = {"ws": "http", "wss": "https"}[parts.scheme]
+    return UpstreamTarget.parse(f"{scheme}://{parts.netloc}").endpoint(reactor, timeout)

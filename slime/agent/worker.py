@@ -1,0 +1,298 @@
+"""What becomes of requests at the upstream: a worker for each, and the workshop they work in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from slime.agent.slots import Place, Slots
+from slime.agent.upstream.call import UpstreamCall
+from slime.agent.upstream.client import UpstreamClient
+from slime.errors import BadMessage, ErrorCode
+from slime.http.body import is_trailer
+from slime.http.fields import REQUEST_FAULTS, Fields, parse_fields
+from slime.http.forwarding import agent_response_fields, rewrite_for_upstream
+from slime.http.head import HeadLimits, RequestHead, ResponseHead, parse_request_head, serialise_response_head
+from slime.tunnel import Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
+
+__all__ = ["Bounds", "Worker", "WorkerLink", "Workshop"]
+
+#: Bytes of an answer that may wait for the hub's credit before the upstream is paused.
+HIGH_WATER = 256 * 1024
+
+#: Trailer fields of one request.
+MAX_TRAILERS = 200
+
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class WorkerLink(Protocol):
+    """What a worker needs of its link."""
+
+    def send(self, frame: Frame) -> None:
+        """Queue a frame; it leaves when the turn ends."""
+
+    def consumed(self, stream_id: int, amount: int) -> None:
+        """Body bytes of the request have gone to the upstream."""
+
+    def queued(self, stream_id: int) -> int:
+        """Bytes of the answer that wait."""
+
+    def forget(self, stream_id: int) -> None:
+        """The stream has no worker any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a workshop takes on.
+
+    :ivar slots: requests it runs at a time.
+    :ivar ahead: requests that may wait for a slot here.
+    :ivar head: what a request's head may be.
+    """
+
+    slots: int
+    ahead: int
+    head: HeadLimits
+
+
+class Workshop:
+    """All requests at one upstream, whatever link they came by.
+
+    :ivar client: the upstream's client.
+    :ivar bounds: how much it takes on.
+    :ivar draining: nothing new is taken.
+    """
+
+    _log = Logger()
+
+    def __init__(self, client: UpstreamClient, bounds: Bounds) -> None:
+        self.client = client
+        self.bounds = bounds
+        self.draining = False
+        self._slots: Slots[Worker] = Slots(bounds.slots, bounds.ahead)
+        self._trouble: ErrorCode | None = None
+
+    def admit(self, worker: Worker, ahead: bool) -> None:
+        """Start the worker, let it wait if it was sent ``ahead``, or refuse it."""
+        if self.draining:
+            worker.refuse(ErrorCode.DRAINING)
+            return
+        place = self._slots.offer(worker, ahead)
+        if place is Place.RUNNING:
+            self._run(worker)
+        elif place is Place.NONE:
+            worker.refuse(ErrorCode.ALL_BUSY)
+
+    def withdraw(self, worker: Worker) -> bool:
+        """Take back a worker that has not begun; says whether it had not."""
+        return self._slots.withdraw(worker)
+
+    def done(self) -> None:
+        """A worker that had begun is done: the next one begins."""
+        self._run(self._slots.free())
+
+    def _run(self, worker: Worker | None) -> None:
+        while worker is not None and not worker.begin():
+            worker = self._slots.free()
+
+    def drain(self) -> None:
+        """Take nothing new, and give back what waits."""
+        self.draining = True
+        for worker in self._slots.dismiss():
+            worker.refuse(ErrorCode.DRAINING)
+
+    def failed(self, code: ErrorCode, detail: str) -> None:
+        """The upstream failed a request. Logged when it begins to, not for every request."""
+        if self._trouble is not code:
+            self._trouble = code
+            label = self.client.target.label
+            self._log.warn("upstream {upstream}: {code}: {detail}", upstream=label, code=code.slug, detail=detail)
+
+    def answered(self) -> None:
+        """The upstream answered a request."""
+        if self._trouble is not None:
+            self._trouble = None
+            self._log.info("upstream {upstream} answers again", upstream=self.client.target.label)
+
+
+class Worker:
+    """One request, from OPEN to its last frame: between a stream of a link and a call at the upstream.
+
+    The link calls what is named after frames, the workshop :meth:`begin` and :meth:`refuse`; the rest is told
+    by the call, whose :class:`~slime.agent.upstream.call.ResponseSink` this is.
+    """
+
+    __slots__ = (
+        "_call", "_early", "_full", "_head", "_held", "_length", "_link", "_method", "_over", "_paused", "_shop",
+        "_stream_id", "_whole",
+    )  # fmt: skip
+
+    _log = Logger()
+
+    def __init__(self, shop: Workshop, link: WorkerLink, frame: Open) -> None:
+        self._shop = shop
+        self._link = link
+        self._stream_id = frame.stream_id
+        self._head = frame.head
+        self._length = frame.length
+        self._over = False
+        self._method = b""
+        self._call: UpstreamCall | None = None
+        self._early: list[Data | End] = []
+        self._held = 0
+        self._full = self._paused = self._whole = False
+
+    # What the hub says.
+
+    def body(self, frame: Data) -> None:
+        """Body bytes of the request."""
+        if self._call is None:
+            self._early.append(frame)
+            return
+        self._call.write(frame.data)
+        if self._full:
+            self._held += len(frame.data)
+        else:
+            self._link.consumed(self._stream_id, len(frame.data))
+
+    def body_ended(self, frame: End) -> None:
+        """The request is complete."""
+        if self._call is None:
+            self._early.append(frame)
+        elif frame.trailers and not _valid(frame.trailers):
+            self.abandon()
+            self._reset(ErrorCode.BAD_REQUEST, "trailers that cannot be")
+        else:
+            self._call.end(frame.trailers)
+
+    def revoke(self) -> None:
+        """The hub wants the request back, and gets it unless it has begun."""
+        if self._shop.withdraw(self):
+            self._leave()
+            self._link.send(Revoked(self._stream_id))
+
+    def abandon(self) -> None:
+        """The hub has given the request up, or is gone: whatever runs ends now, and nobody is told."""
+        self._leave()
+        if self._call is None:
+            self._shop.withdraw(self)
+        else:
+            self._call.abort()
+            self._shop.done()
+
+    def resume(self) -> None:
+        """Little of the answer waits now."""
+        if self._paused and self._call is not None:
+            self._paused = False
+            self._call.resume()
+
+    # What the workshop says.
+
+    def refuse(self, code: ErrorCode) -> None:
+        """There is no slot for this."""
+        self._leave()
+        self._link.send(Refused(self._stream_id, code))
+
+    def begin(self) -> bool:
+        """There is a slot: ask the upstream. Returns whether the slot is in use."""
+        try:
+            request = self._request()
+        except BadMessage as error:
+            self._fail(error.code, error.detail)
+            return False
+        self._method = request.method
+        call = self._shop.client.start(request, self._length, self)
+        if self._over:
+            return False
+        self._call = call
+        for frame in self._early:
+            self.body(frame) if isinstance(frame, Data) else self.body_ended(frame)
+        self._early.clear()
+        return True
+
+    def _request(self) -> RequestHead:
+        block, end, more = self._head.partition(_END_OF_HEAD)
+        self._head = b""
+        if not end or more:
+            raise BadMessage(ErrorCode.BAD_REQUEST, "the head has no end, or something behind it")
+        head = parse_request_head(block, self._shop.bounds.head)
+        return rewrite_for_upstream(head, self._shop.client.target.address)
+
+    # What the call says.
+
+    def started(self) -> None:
+        """From here on the request may have had effects."""
+        self._link.send(Started(self._stream_id))
+
+    def interim(self, head: ResponseHead) -> None:
+        """A 1xx answer."""
+        self._link.send(Head(self._stream_id, self._block(head), None, interim=True))
+
+    def head(self, head: ResponseHead, length: int | None) -> None:
+        """The answer begins; with nothing to follow, this frame is its end as well."""
+        self._whole = length == 0
+        self._shop.answered()
+        self._link.send(Head(self._stream_id, self._block(head), length))
+
+    def _block(self, head: ResponseHead) -> bytes:
+        fields = agent_response_fields(head, self._method)
+        return serialise_response_head(ResponseHead(head.version, head.status, head.reason, fields))
+
+    def data(self, data: bytes) -> None:
+        """Body bytes of the answer, under way in this turn unless the hub's credit is used up."""
+        link, stream_id = self._link, self._stream_id
+        link.send(Data(stream_id, data))
+        if not self._paused and self._call is not None and link.queued(stream_id) > HIGH_WATER:
+            self._paused = True
+            self._call.pause()
+
+    def end(self, trailers: Fields) -> None:
+        """The answer is complete."""
+        if not self._whole:
+            self._link.send(End(self._stream_id, trailers))
+        self._leave()
+        self._shop.done()
+
+    def failed(self, code: ErrorCode, detail: str) -> None:
+        """There is no answer, or no more of it."""
+        self._shop.failed(code, detail)
+        self._fail(code, detail)
+
+    def pause_request(self) -> None:
+        """The upstream does not take the request as fast as it comes."""
+        self._full = True
+
+    def resume_request(self) -> None:
+        """It has taken what there was."""
+        self._full = False
+        held, self._held = self._held, 0
+        if held:
+            self._link.consumed(self._stream_id, held)
+
+    # How it ends.
+
+    def _fail(self, code: ErrorCode, detail: str) -> None:
+        self._reset(code, detail)
+        self._leave()
+        if self._call is not None:
+            self._shop.done()
+
+    def _reset(self, code: ErrorCode, detail: str) -> None:
+        self._link.send(Reset(self._stream_id, code, detail))
+
+    def _leave(self) -> None:
+        self._over = True
+        self._link.forget(self._stream_id)
+
+
+def _valid(trailers: Fields) -> bool:
+    """Trailers come as names and values; what they would look like on the wire has to be read again."""
+    text = b"".join([b"%b: %b\r\n" % field for field in trailers])
+    try:
+        read = parse_fields(b"\r\n" + text, 2, MAX_TRAILERS, REQUEST_FAULTS)
+    except BadMessage:
+        return False
+    return read == trailers and all(map(is_trailer, trailers))
