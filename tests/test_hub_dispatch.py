@@ -410,4 +410,4 @@ class DispatcherStateTests(SynchronousTestCase):
     """The model above, run."""
 
     def test_model(self) -> None:
-        run_state_machine_as_test(DispatcherMachine)  # type: ignore[no-untyped-call]
+        run_state_machine_as_test(DispatcherMachine)

@@ -13,9 +13,9 @@ from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
+from slime.http.body import is_trailer
 from slime.http.fields import RESPONSE_FAULTS, parse_fields
 from slime.http.head import Fields, RequestHead, field_values, serialise_request_head, tokens
-from slime.http.parser import is_trailer
 from slime.hub.answers import Trouble
 from slime.hub.exchange import Exchange
 from slime.hub.pool import AgentPool
