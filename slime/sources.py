@@ -8,6 +8,7 @@ names the setting, where its value came from, and what to do.
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
@@ -22,8 +23,8 @@ from slime.values import BOOLEAN, PATH
 
 __all__ = ["SettingError", "load_agent", "load_hub", "load_register", "takes_value", "with_files"]
 
-#: Read when no file is named and it exists.
-DEFAULT_FILE = Path("~/.slime.yaml")
+#: Read from the home directory when no file is named and it exists.
+DEFAULT_FILE = ".slime.yaml"
 
 #: Not in the tables, as it says where the tables' values come from.
 CONFIG = Setting(
@@ -57,7 +58,6 @@ class Found:
     texts: Sequence[str]
     where: str
     rank: Rank
-    path: Path | None = None
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -155,7 +155,7 @@ def read_file(path: Path, settings: Iterable[Setting]) -> dict[str, Found]:
             raise SettingError(f"{setting.key}: {where} is given twice; leave {found[setting.name].where} out")
         texts = _texts_of(value, setting, where)
         if texts:
-            found[setting.name] = Found(texts, where, Rank.FILE, path)
+            found[setting.name] = Found(texts, where, Rank.FILE)
     return found
 
 
@@ -215,8 +215,8 @@ class Sources:
         """
         flags = read_flags(arguments, settings_of(config))
         named = flags.get("config") or _from_environment(CONFIG, environ)
-        path = Path(named.texts[-1] if named else DEFAULT_FILE).expanduser()
-        file = read_file(path, ALL_SETTINGS) if named or path.is_file() else {}
+        path = value_of(CONFIG, named) if named else Path(environ.get("HOME", "/"), DEFAULT_FILE)
+        file = read_file(path, ALL_SETTINGS) if named or os.path.isfile(path) else {}
         return cls(flags, environ, file)
 
     def find(self, setting: Setting) -> Found:
@@ -251,8 +251,8 @@ class Sources:
         directory = self.environ.get("CREDENTIALS_DIRECTORY")
         if not directory or not setting.name.endswith("_file"):
             return None
-        path = Path(directory, setting.key.removesuffix("-file"))
-        return Found([str(path)], "$CREDENTIALS_DIRECTORY", Rank.CREDENTIALS) if path.is_file() else None
+        path = os.path.join(directory, setting.key.removesuffix("-file"))
+        return Found([path], "$CREDENTIALS_DIRECTORY", Rank.CREDENTIALS) if os.path.isfile(path) else None
 
     def _key(self, setting: Setting) -> Found | None:
         return self.file.get(setting.name)
@@ -266,7 +266,7 @@ def _from_environment(setting: Setting, environ: Mapping[str, str]) -> Found | N
 
 
 def _content(setting: Setting, named: Found) -> Found:
-    path = Path(named.texts[-1]).expanduser()
+    path: Path = value_of(secret_file(setting), named)
     try:
         text = path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:

@@ -6,6 +6,7 @@ it cannot read with a sentence that says what to write instead.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,8 +64,8 @@ class Kind:
 # -- durations ------------------------------------------------------------------------------------------
 
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(d|h|ms|m|s|us|µs|ns)")
-_PLAIN_NUMBER = re.compile(r"\d{1,12}(?:\.\d{0,9})?")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(d|h|ms|m|s|us|µs|ns)")
+_PLAIN_NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,9})?")
 
 
 def parse_duration(text: str) -> float:
@@ -97,7 +98,7 @@ _BYTES: dict[str, int] = {
     **{unit: 1000**power for power, unit in enumerate(("kb", "mb", "gb", "tb"), 1)},
     **{unit: 1024**power for power, unit in enumerate(("", "k", "m", "g", "t"))},
 }
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d{1,9})?) ?([a-zA-Z]*)")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([a-zA-Z]*)")
 
 
 def parse_size(text: str) -> int:
@@ -240,13 +241,16 @@ def _split_commas(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _join(values: Sequence[str]) -> str:
-    return ",".join(values)
-
-
 def _encode(text: str) -> bytes:
     # Bytes of the command line that are not UTF-8 arrive as surrogates and leave as they came.
     return _parse_filled(text).encode("utf-8", "surrogateescape")
+
+
+def _parse_path(text: str) -> Path:
+    if "\0" in text:
+        raise ValueError("not a path; leave out the null character")
+    # Path.expanduser would raise where there is no such home.
+    return Path(os.path.expanduser(_parse_filled(text)))
 
 
 _parse_endpoint = _matching(
@@ -265,10 +269,10 @@ _parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]+", "not an address; write one lik
 TEXT = Kind("TEXT", _parse_printable)
 HOST = Kind("HOST", _parse_host)
 BOOLEAN = Kind("", _parse_boolean, lambda value: str(value).lower())
-PATH = Kind("PATH", lambda text: Path(_parse_filled(text)).expanduser())
-NAMES = Kind("A,B,…", _parse_printable, _join, _split_commas)
-SCOPE_PATHS = Kind("/A,/B/*,…", _parse_scope_path, _join, _split_commas)
-UPSTREAMS = Kind("ADDRESS,…", _parse_upstream, _join, _split_commas, private=True)
+PATH = Kind("PATH", _parse_path)
+NAMES = Kind("A,B,…", _parse_printable, ",".join, _split_commas)
+SCOPE_PATHS = Kind("/A,/B/*,…", _parse_scope_path, ",".join, _split_commas)
+UPSTREAMS = Kind("ADDRESS,…", _parse_upstream, ",".join, _split_commas, private=True)
 ENDPOINTS = Kind("ENDPOINT", _parse_endpoint, " ".join, str.split)
 AGENT_ID = Kind("ID", _parse_agent_id)
 HUB_ADDRESS = Kind("ADDRESS", _parse_hub_address)

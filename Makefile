@@ -1,0 +1,46 @@
+# Needs Python 3.10 or later and make; everything else goes into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+TESTS ?= tests
+DEMO_ARGS ?=
+
+BIN := .venv/bin
+CODE := slime tests twisted setup.py $(wildcard docs/conf.py benchmarks)
+
+.PHONY: test demo style types unit docs settings clean
+
+## test: everything that has to hold before a change goes in
+test: style types unit docs
+
+## demo: a hub, two agents and two toy upstreams on this machine; DEMO_ARGS=--once ends by itself
+demo: .venv/installed
+	$(BIN)/slime demo $(DEMO_ARGS)
+
+style: .venv/installed
+	$(BIN)/ruff check $(CODE)
+
+types: .venv/installed
+	$(BIN)/mypy slime twisted/plugins/slime_plugins.py
+
+## unit: the tests, or TESTS=tests.test_tokens alone, with branch coverage
+unit: .venv/installed
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m twisted.trial --temp-directory=_trial_temp $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+## docs: the documentation, into docs/_build/html; any warning fails
+docs: .venv/installed
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+## settings: write docs/settings.rst anew after a change to the table of settings
+settings: .venv/installed
+	$(BIN)/python -m slime.reference > docs/settings.rst
+
+.venv/installed: setup.py setup.cfg $(wildcard requirements/*.txt)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/check.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* _trial_temp* build dist docs/_build *.egg-info
