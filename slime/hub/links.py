@@ -95,6 +95,10 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
 
     # -- the link's own life ----------------------------------------------------------------------------------------
 
+    def onConnect(self, request: Any) -> str:
+        """Everything has been checked at the :class:`Door`; autobahn wants to know the subprotocol."""
+        return SUBPROTOCOL
+
     def tunnel_opened(self) -> None:
         """The WebSocket is open: the token's end is the link's end, and HELLO must come."""
         if self.claims.expires is not None:
