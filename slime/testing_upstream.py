@@ -94,6 +94,7 @@ class ScriptedUpstream(Factory):
     """An upstream.
 
     :ivar door: how it meets new connections in memory.
+    :ivar reading: whether new connections in memory are read from.
     :ivar connections: all connections so far, in order.
     :param answer: answers each complete request; ``None`` for a test that speaks itself.
     """
@@ -103,6 +104,8 @@ class ScriptedUpstream(Factory):
     def __init__(self, answer: Callable[[Asked], Answer] | None = None) -> None:
         self.answer = answer
         self.door = Door.OPEN
+        self.reading = True
+        self._knocking: list[tuple[IProtocolFactory, Deferred[IProtocol]]] = []
         self.connections: list[ScriptedConnection] = []
         self.reactor: Any = None
 
@@ -122,6 +125,30 @@ class ScriptedUpstream(Factory):
         self.reactor = reactor
         return await (endpoint or TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")).listen(self)
 
+    def open(self) -> None:
+        """Let those in who met a silent door."""
+        self.door = Door.OPEN
+        for factory, connected in self._knocking:
+            if not connected.called:
+                connected.callback(self.accept(factory))
+
+    def knock(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Somebody connects in memory; called by the endpoint."""
+        if self.door is Door.REFUSING:
+            return fail(Refused())
+        if self.door is Door.OPEN:
+            return succeed(self.accept(factory))
+        connected: Deferred[IProtocol] = Deferred()
+        self._knocking.append((factory, connected))
+        return connected
+
+    def accept(self, factory: IProtocolFactory) -> IProtocol:
+        """Connect a client's protocol to a new connection."""
+        client = factory.buildProtocol(_ADDRESS)
+        assert client is not None
+        MemorySocket(self.reactor, client, self.buildProtocol(_ADDRESS)).read(self.reading)
+        return client
+
     def buildProtocol(self, addr: IAddress | None) -> ScriptedConnection:
         connection = ScriptedConnection(self)
         self.connections.append(connection)
@@ -138,14 +165,7 @@ class _MemoryEndpoint:
         self._upstream = upstream
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        if self._upstream.door is Door.REFUSING:
-            return fail(Refused())
-        if self._upstream.door is Door.SILENT:
-            return Deferred()
-        client = protocolFactory.buildProtocol(_ADDRESS)
-        assert client is not None
-        MemorySocket(self._upstream.reactor, client, self._upstream.buildProtocol(_ADDRESS))
-        return succeed(client)
+        return self._upstream.knock(protocolFactory)
 
 
 _ADDRESS = IPv4Address("TCP", "127.0.0.1", 80)
@@ -156,6 +176,7 @@ class ScriptedConnection(Protocol):
     """The upstream's end of a connection.
 
     :ivar received: every byte that came.
+    :ivar reads: in how many pieces.
     :ivar asked: every request that came whole, if the upstream answers by itself.
     :ivar ended: the client closed its half of the connection, or all of it.
     :ivar lost: how the connection was lost, once it is.
@@ -168,6 +189,7 @@ class ScriptedConnection(Protocol):
         self._parser = RequestParser()
         self._body = b""
         self.received = b""
+        self.reads = 0
         self.asked: list[Asked] = []
         self.ended = False
         self.lost: Failure | None = None
@@ -202,6 +224,7 @@ class ScriptedConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         self.received += data
+        self.reads += 1
         if self._upstream.answer is not None:
             self._parser.feed(data)
             self._read_requests()

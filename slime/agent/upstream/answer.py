@@ -49,7 +49,8 @@ class AnswerReader:
         """Expect the answer to ``call``."""
         self._call = call
         self._interim = 0
-        self._parser.start(call.request.method)
+        # Whether an upgrade was asked for is looked up when one comes, which is hardly ever.
+        self._parser.start(call.request.method, upgrade=True)
 
     def stop(self) -> None:
         """The call was left; its sink must hear nothing more, even of what was read with the last bytes."""

@@ -213,4 +213,5 @@ class UpstreamCall:
 
     def _leave(self) -> Carrier:
         carrier, self._carrier = self._carrier, _OVER
+        self._framing = RAW  # which never complains of what the caller sends until it hears of the end
         return carrier

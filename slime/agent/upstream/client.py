@@ -90,7 +90,7 @@ class UpstreamClient:
         :raises LocalProtocolError: the head cannot be sent as it is.
         """
         call = UpstreamCall(head, body_length, sink)
-        connection = self._pool.take(self._reactor.seconds())
+        connection = self._pool.take(self._reactor.seconds(), for_certain=not call.repeatable)
         if connection is not None:
             connection.begin(call)
         else:
@@ -116,6 +116,9 @@ class UpstreamClient:
         """Forget a connection."""
         self._connections.discard(connection)
         self._pool.discard(connection)
+        if not self._connections and self._next_round is not None:
+            self._next_round.cancel()
+            self._next_round = None
 
     async def _connect(self) -> UpstreamConnection:
         connection = await self._endpoint.connect(self._factory)
@@ -128,10 +131,8 @@ class UpstreamClient:
 
     def _look_round(self) -> None:
         """Look at every deadline; one timer for all connections, and none without connections."""
+        self._next_round = self._reactor.callLater(self._round, self._look_round)
         now = self._reactor.seconds()
         self._pool.close_old(now)
         for connection in list(self._connections):
             connection.check(now)
-        self._next_round = None
-        if self._connections:
-            self._next_round = self._reactor.callLater(self._round, self._look_round)

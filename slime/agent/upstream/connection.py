@@ -103,9 +103,9 @@ class UpstreamConnection(Wire):
 
     # What the caller does.
 
-    def is_fresh(self) -> bool:
+    def is_fresh(self, *, for_certain: bool) -> bool:
         """Whether a request may be sent."""
-        return self._phase is Phase.IDLE and self.is_silent()
+        return self._phase is Phase.IDLE and (not for_certain or self.is_silent())
 
     def begin(self, call: UpstreamCall, waiting: Sequence[bytes] = ()) -> None:
         """Send a call's opening, and what of its body has come ``waiting`` already."""
@@ -117,9 +117,9 @@ class UpstreamConnection(Wire):
             self.transport.pauseProducing()
         call.carry(self)
         self.transport.writeSequence((call.opening, *waiting))
+        call.begun()
         if waiting and not self._full:
             call.release()
-        call.begun()
 
     def send(self, pieces: Sequence[bytes]) -> None:
         self.transport.writeSequence(pieces)

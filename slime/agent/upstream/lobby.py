@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DialTimeout
 from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.internet.error import DNSLookupError
+from twisted.internet.error import ConnectingCancelledError, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -24,8 +24,10 @@ HIGH_WATER = 65536
 _REASONS: dict[type[BaseException] | None, str] = {
     Refused: "it refuses connections",
     DNSLookupError: "its name has no address",
-    DialTimeout: "it accepts no connection in time",
+    # Who is the first to lose patience tells which of the three it is.
     ConnectTimeout: "it accepts no connection in time",
+    ConnectingCancelledError: "it accepts no connection in time",
+    DialTimeout: "it accepts no connection in time",
 }
 
 
@@ -43,7 +45,7 @@ class Lobby:
         self._pieces: list[bytes] = []
         self._size = 0
         call.carry(self)
-        dial.addCallbacks(self._connected, self._failed)
+        dial.addCallbacks(self._connected, self._failed, (call,))
         dial.addErrback(self._log_bug)
 
     def send(self, pieces: Sequence[bytes]) -> None:
@@ -65,9 +67,8 @@ class Lobby:
         self._call = None
         self._dial.cancel()
 
-    def _connected(self, connection: UpstreamConnection) -> None:
-        if self._call is not None:
-            connection.begin(self._call, self._pieces)
+    def _connected(self, connection: UpstreamConnection, call: UpstreamCall) -> None:
+        connection.begin(call, self._pieces)
 
     def _failed(self, reason: Failure) -> None:
         if self._call is None:
