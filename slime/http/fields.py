@@ -1,8 +1,8 @@
 """Field lines: one strict grammar for the heads and trailers of requests and responses.
 
-A section of field lines is read by one compiled expression that matches a *whole* line or nothing. As no match
-contains a line feed but the one that ends it, "as many matches as line feeds" means that every line is good;
-only when that fails does anybody look closer, to say what is wrong.
+A section of field lines is read by one compiled expression that matches a *whole* line or nothing. As no
+match contains a line feed but the one that ends it, "as many matches as line feeds" means that every line is
+good; only when that fails does anybody look closer, to say what is wrong.
 """
 
 from __future__ import annotations
@@ -118,8 +118,10 @@ def tokens(fields: Fields, name: bytes) -> list[bytes]:
 
     Empty elements are left out, as RFC 9110 section 5.6.1.2 has recipients do.
     """
-    elements = b",".join(field_values(fields, name)).lower().split(b",")
-    return [bare for element in elements if (bare := element.strip(b" \t"))]
+    values = field_values(fields, name)
+    if not values:
+        return []
+    return [bare for element in b",".join(values).lower().split(b",") if (bare := element.strip(b" \t"))]
 
 
 def is_token(value: bytes) -> bool:

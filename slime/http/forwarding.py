@@ -1,18 +1,24 @@
 """What an intermediary removes from a message and what it adds (RFC 9110 section 7.6).
 
-Four passes, one for each crossing of a hop: :func:`upstream_fields` and :func:`client_response_fields` at the
-hub, :func:`rewrite_for_upstream` and :func:`agent_response_fields` at the agent. All of them keep order, case
-and repetition of the fields that they let pass, and none relies on another side having done its part.
+Four functions, one for each crossing: :func:`upstream_fields` when the hub has read a request,
+:func:`rewrite_for_upstream` when the agent sends it on, :func:`agent_response_fields` when the agent has read
+the response, :func:`client_response_fields` when the hub sends that on. All keep the order, the case and the
+repetition of the fields they let pass, and each removes everything itself, whether or not another side has
+done so before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
+from functools import lru_cache
 
-from slime.http.fields import Fields, field_values, tokens
+from slime.http.fields import Fields, tokens
 from slime.http.head import RequestHead, ResponseHead
 
 __all__ = [
+    "HOP_BY_HOP",
+    "PROTECTED",
     "Added",
     "Peer",
     "UpstreamAddress",
@@ -25,30 +31,40 @@ __all__ = [
 VIA = b"slime"
 """The name by which every slime calls itself in ``Via``."""
 
-_FRAMING = frozenset([b"content-length", b"transfer-encoding"])
+NO_HOST = b"host.invalid"
+"""Stands for the ``Host`` of an HTTP/1.0 request that has none; the name can exist nowhere (RFC 6761)."""
 
-HOP_BY_HOP = _FRAMING | {
-    b"connection",
-    b"keep-alive",
-    b"proxy-authenticate",
-    b"proxy-authorization",
-    b"proxy-connection",
-    b"te",
-    b"trailer",
-    b"upgrade",
-}
-"""Fields that concern one connection, or are made anew for each."""
+OWN = b"slime-"
+"""What the names of slime's own fields begin with. Only slime itself sends them to either side."""
+
+HOP_BY_HOP = frozenset(
+    [
+        b"connection",
+        b"content-length",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    ]
+)
+"""Fields that concern one hop, or are made anew for each: never passed on as they came."""
 
 PROTECTED = frozenset(
     b"accept accept-encoding accept-language authorization cache-control content-encoding content-language"
     b" content-location content-range content-type cookie date etag expect expires forwarded host"
-    b" if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards"
-    b" origin range retry-after set-cookie vary via www-authenticate x-forwarded-for x-forwarded-host"
-    b" x-forwarded-proto".split()
+    b" if-match if-modified-since if-none-match if-range if-unmodified-since last-modified location"
+    b" max-forwards origin range retry-after server set-cookie vary via www-authenticate x-forwarded-for"
+    b" x-forwarded-host x-forwarded-proto".split()
 )
-"""Fields meant for every recipient, which a ``Connection`` field has no business to name."""
+"""Fields meant for every recipient: a ``Connection`` field that names one does not take it away."""
 
-_REPLACED = frozenset([b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"])
+_NOT_UPSTREAM = HOP_BY_HOP | {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
+_NOT_WITH_OURS = HOP_BY_HOP | {b"authorization"}
+_NO_PREFIX = b"\xff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,13 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamAddress:
-    """Where requests go: ``Host`` value, path put before every target, ``Authorization`` value if any."""
+    """What an agent has to know of its upstream to send a request there.
+
+    :ivar host: the value of ``Host``.
+    :ivar base_path: put before every target but ``*``; no slash at its end.
+    :ivar authorization: the value of ``Authorization``, in place of whatever came with the request.
+    :ivar preserve_host: whether the ``Host`` that the application sent is kept.
+    """
 
     host: bytes
     base_path: bytes = b""
@@ -71,7 +93,7 @@ class UpstreamAddress:
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What the hub tells the application about who answered."""
+    """What the hub tells an application about its exchange: who answered it, and its number in the logs."""
 
     agent_id: bytes
     agent_name: bytes
@@ -79,73 +101,119 @@ class Added:
 
 
 def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
-    """The fields of a request as the hub passes them on; ``Host`` is there, if only empty.
+    """The fields of a request as the hub passes them on; there is a ``Host`` among them in any case.
 
     ``Content-Length`` and ``Transfer-Encoding`` are gone: the length travels beside the head.
     """
-    fields = [field for field in _end_to_end(head.fields, b"slime-") if field[0].lower() not in _REPLACED]
-    hosts = field_values(fields, b"host")
-    if not hosts:
-        fields.insert(0, (b"Host", b""))
+    kept, told = _sift(head.fields, _NOT_UPSTREAM)
+    hosts = [value for name, value in told if name == b"host"]
+    route = [value for name, value in told if name == b"x-forwarded-for"]
     if head.version == b"1.0":
-        fields = [field for field in fields if field[0].lower() != b"expect"]
-    return fields + _request_trail(head, peer, hosts) + [(b"Slime-Request-Id", request_id)]
-
-
-def _request_trail(head: RequestHead, peer: Peer, hosts: list[bytes]) -> Fields:
-    before = field_values(head.fields, b"x-forwarded-for")
-    trail = [
-        (b"X-Forwarded-For", b", ".join([*filter(None, before), peer.address.encode("ascii")])),
+        kept = _as_1_0(kept, hosts)
+    return [
+        *kept,
+        *_trailers_wanted(told),
+        (b"X-Forwarded-For", b", ".join([*filter(None, route), peer.address.encode("ascii")])),
         (b"X-Forwarded-Proto", peer.scheme.encode("ascii")),
+        *[(b"X-Forwarded-Host", host) for host in hosts],
+        (b"Via", head.version + b" " + VIA),
+        (b"Slime-Request-Id", request_id),
     ]
-    trail += [(b"X-Forwarded-Host", host) for host in hosts]
-    return trail + [(b"Via", b"%b %b" % (head.version, VIA))]
+
+
+def _as_1_0(fields: Fields, hosts: list[bytes]) -> Fields:
+    """HTTP/1.0 knows no expectations (RFC 9110 section 10.1.1) and may do without ``Host``."""
+    kept = [field for field in fields if field[0].lower() != b"expect"]
+    return kept if hosts else [(b"Host", NO_HOST), *kept]
 
 
 def rewrite_for_upstream(head: RequestHead, address: UpstreamAddress) -> RequestHead:
-    """The request as the agent sends it, framing fields still to be added."""
-    fields = _end_to_end(head.fields)
-    if not address.preserve_host or not any(field_values(fields, b"host")):
-        fields = _with_host(fields, address.host)
-    if address.authorization is not None:
-        fields = [field for field in fields if field[0].lower() != b"authorization"]
-        fields.append((b"Authorization", address.authorization))
-    if any(name == b"TE" for name, _ in fields):
-        fields.append((b"Connection", b"TE"))
+    """The request as the agent sends it, but for the framing fields, which whoever frames the body adds."""
+    authorization = address.authorization
+    kept, told = _sift(head.fields, HOP_BY_HOP if authorization is None else _NOT_WITH_OURS, _NO_PREFIX)
+    host = next((value for name, value in told if name == b"host"), NO_HOST)
+    if host == NO_HOST or not address.preserve_host:
+        kept = _with_host(kept, address.host)
+    if authorization is not None:
+        kept.append((b"Authorization", authorization))
+    if wanted := _trailers_wanted(told):
+        kept += [*wanted, (b"Connection", b"TE")]
     target = head.target if head.target == b"*" else address.base_path + head.target
-    return RequestHead(head.method, target, b"1.1", fields)
+    return RequestHead(head.method, target, b"1.1", kept)
 
 
 def _with_host(fields: Fields, host: bytes) -> Fields:
-    replaced = [(name, host if name.lower() == b"host" else value) for name, value in fields]
-    return replaced if field_values(replaced, b"host") else [(b"Host", host), *replaced]
+    """``fields`` with this ``Host``, where the old one stood."""
+    for at, (name, _) in enumerate(fields):
+        if name.lower() == b"host":
+            return [*fields[:at], (name, host), *fields[at + 1 :]]
+    return [(b"Host", host), *fields]
 
 
 def agent_response_fields(head: ResponseHead, method: bytes) -> Fields:
-    """The fields of an upstream's response as the agent passes them on.
+    """The fields of an upstream's response to ``method`` as the agent passes them on.
 
-    ``Content-Length`` stays where it says nothing about this message: in responses to ``HEAD`` and in ``304``.
+    ``Content-Length`` stays where it does not frame this message: in responses to ``HEAD`` and in ``304``.
     """
-    fields = _end_to_end(head.fields, b"slime-")
+    kept, told = _sift(head.fields, HOP_BY_HOP)
     if method == b"HEAD" or head.status == 304:
-        fields += [field for field in head.fields if field[0].lower() == b"content-length"]
-    return fields
+        kept += [(b"Content-Length", value) for name, value in told if name == b"content-length"]
+    return kept
 
 
 def client_response_fields(head: ResponseHead, added: Added, method: bytes = b"GET") -> Fields:
-    """The fields of a response as the hub passes them on to the application, framing still to be added."""
-    return agent_response_fields(head, method) + [
-        (b"Via", b"%b %b" % (head.version, VIA)),
+    """The fields of a response to ``method`` as the hub sends them to the application.
+
+    Framing fields are still to be added, but for those that :func:`agent_response_fields` keeps.
+    """
+    return [
+        *agent_response_fields(head, method),
+        (b"Via", head.version + b" " + VIA),
         (b"Slime-Agent-Id", added.agent_id),
         (b"Slime-Agent-Name", added.agent_name),
         (b"Slime-Request-Id", added.request_id),
     ]
 
 
-def _end_to_end(fields: Fields, prefix: bytes = b"\n") -> Fields:
-    """``fields`` less those of one hop and those whose name begins with ``prefix``."""
-    gone = HOP_BY_HOP.union(tokens(fields, b"connection")) - PROTECTED
-    kept = [f for f in fields if (low := f[0].lower()) not in gone and not low.startswith(prefix)]
-    if b"te" in gone and any(e.split(b";")[0].strip() == b"trailers" for e in tokens(fields, b"te")):
-        kept.append((b"TE", b"trailers"))
-    return kept
+def _sift(fields: Fields, gone: Set[bytes], prefix: bytes = OWN) -> tuple[Fields, Fields]:
+    """Take out the fields of one hop.
+
+    :param gone: the names of those to take out, in lower case; what ``Connection`` names goes too.
+    :param prefix: what the names of others to take out begin with.
+    :returns: what is left, and (by their names in lower case) those taken out and ``Host``.
+    """
+    kept: Fields = []
+    told: Fields = []
+    for field in fields:
+        low = field[0].lower()
+        if low == b"host":
+            told.append((low, field[1]))
+        elif low in gone:
+            told.append((low, field[1]))
+            continue
+        elif low >= prefix and low.startswith(prefix):
+            continue
+        kept.append(field)
+    named = _named(told)
+    return [field for field in kept if field[0].lower() not in named] if named else kept, told
+
+
+def _named(told: Fields) -> frozenset[bytes]:
+    """The fields that ``Connection`` names, and that are not gone or protected anyway."""
+    lines = [value for name, value in told if name == b"connection"]
+    if not lines:
+        return frozenset()
+    options = b",".join(lines)
+    return _named_in(options) if len(options) < 100 else _named_in.__wrapped__(options)
+
+
+@lru_cache(maxsize=256)
+def _named_in(options: bytes) -> frozenset[bytes]:
+    return frozenset(tokens([(b"connection", options)], b"connection")) - HOP_BY_HOP - PROTECTED - {b"close"}
+
+
+def _trailers_wanted(told: Fields) -> Fields:
+    """``TE: trailers`` if that was said, whatever else was (RFC 9110 section 10.1.4)."""
+    codings = tokens(told, b"te")
+    wanted = any(coding.split(b";")[0].rstrip(b" \t") == b"trailers" for coding in codings)
+    return [(b"TE", b"trailers")] if wanted else []

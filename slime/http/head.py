@@ -1,9 +1,10 @@
 """Heads of requests and responses: values, the strict parser of each, and the serialiser.
 
 :func:`parse_request_head` and :func:`parse_response_head` accept what RFC 9112 allows a sender to send, less
-what two recipients could read differently, and return it unchanged but for two things: a target in absolute-form
-is turned into origin-form with its authority as ``Host`` (section 3.2.2), and a response's repeated, identical
-``Content-Length`` is kept once (section 6.3).
+what two recipients could read differently. What they accept they return unchanged but for three things: a
+target in absolute-form becomes one in origin-form, with its authority as ``Host`` (section 3.2.2); repeated,
+identical lengths of a response are one (RFC 9110 section 8.6); whitespace between the name and the colon of a
+response's field is removed (section 5.1).
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def parse_response_head(block: bytes, limits: HeadLimits = DEFAULT) -> ResponseH
     :param block: everything before the empty line, without the CRLF that ends its last line.
     :raises BadMessage: always with ``UPSTREAM_BROKE``.
     """
-    return read_response_head(block + b"\r\n", limits)
+    return read_response_head(block + b"\r\n", limits, b"")[0]
 
 
 def read_request_head(block: bytes, limits: HeadLimits) -> tuple[RequestHead, int | None]:
@@ -114,18 +115,29 @@ def read_request_head(block: bytes, limits: HeadLimits) -> tuple[RequestHead, in
         raise BadMessage(ErrorCode.HEAD_TOO_LARGE, "the head is too large")
     method, target, version, start = read_request_line(block, limits)
     fields = parse_fields(block, start, limits.fields, REQUEST_FAULTS)
+    framing = _framing(fields)
     authority = None
-    if target[0] != 0x2F or method == b"CONNECT":
+    if not target.startswith(b"/") or method == b"CONNECT":
         target, authority = origin_form(method, target)
-    framing = [(low, value) for name, value in fields if (low := name.lower()) in _FRAMING]
-    hosts = [value for name, value in framing if name == b"host"]
-    _check_host(hosts, version, authority)
-    length = 0 if len(framing) == len(hosts) else _request_length(framing, version)
+    _check_host(framing.get(b"host"), version, authority)
     if authority is not None:
         fields = _with_host(fields, authority)
+    length = _request_length(framing, version)
     if length != 0 and method == b"TRACE":
-        raise BadMessage(ErrorCode.BAD_REQUEST, "TRACE may not have a body")
+        raise BadMessage(ErrorCode.BAD_REQUEST, "TRACE must not have a body")
     return RequestHead(method, target, version, fields), length
+
+
+def _framing(fields: Fields) -> dict[bytes, bytes]:
+    """The values of the fields that say whose a request is and where it ends, by their names in lower case.
+
+    :raises BadMessage: one of them stands there twice, be it with the same value.
+    """
+    framing = [(low, value) for name, value in fields if (low := name.lower()) in _FRAMING]
+    values = dict(framing)
+    if len(values) < len(framing):
+        raise BadMessage(ErrorCode.BAD_REQUEST, "Host, Content-Length or Transfer-Encoding is repeated")
+    return values
 
 
 def read_request_line(block: bytes, limits: HeadLimits) -> tuple[bytes, bytes, bytes, int]:
@@ -150,14 +162,16 @@ def _bad_request_line(block: bytes) -> BadMessage:
     return BadMessage(ErrorCode.BAD_REQUEST, "the request line is malformed")
 
 
-def _check_host(hosts: list[bytes], version: bytes, authority: bytes | None) -> None:
-    """Refuse what RFC 9112 section 3.2 says must be refused: no ``Host``, several, or no valid one."""
-    if not hosts and version == b"1.0":
+def _check_host(host: bytes | None, version: bytes, authority: bytes | None) -> None:
+    """Refuse what RFC 9112 section 3.2 says must be refused: no ``Host`` in HTTP/1.1, or no valid one.
+
+    An empty one is no valid one here: both schemes need a host (RFC 9110 section 4.2.1).
+    """
+    if host is None:
+        if version == b"1.1":
+            raise BadMessage(ErrorCode.BAD_REQUEST, "there is no Host field")
         return
-    if len(hosts) != 1:
-        raise BadMessage(ErrorCode.BAD_REQUEST, "there must be exactly one Host field")
-    host = hosts[0]
-    if host and not is_authority(host):
+    if not is_authority(host):
         raise BadMessage(ErrorCode.BAD_REQUEST, "the Host field is not a host and port")
     if authority is not None and host.lower() != authority.lower():
         raise BadMessage(ErrorCode.BAD_REQUEST, "the Host field and the target name different hosts")
@@ -174,51 +188,55 @@ def body_length(head: RequestHead) -> int | None:
 
     :raises BadMessage: the framing fields contradict each other or say nothing that can be relied on.
     """
-    framing = [(low, value) for name, value in head.fields if (low := name.lower()) in _FRAMING]
-    return _request_length(framing, head.version)
+    return _request_length(_framing(head.fields), head.version)
 
 
-def _request_length(framing: Fields, version: bytes) -> int | None:
-    codings = field_values(framing, b"transfer-encoding")
-    lengths = field_values(framing, b"content-length")
-    if codings:
-        _check_codings(codings, lengths, version)
+def _request_length(framing: dict[bytes, bytes], version: bytes) -> int | None:
+    coding, length = framing.get(b"transfer-encoding"), framing.get(b"content-length")
+    if coding is not None:
+        _check_coding(coding, length, version)
         return None
-    if len(lengths) > 1:
-        raise BadMessage(ErrorCode.BAD_REQUEST, "there is more than one Content-Length field")
-    length = valid_length(lengths[0]) if lengths else 0
     if length is None:
+        return 0
+    size = valid_length(length)
+    if size is None:
         raise BadMessage(ErrorCode.BAD_REQUEST, "the Content-Length field is not a number of bytes")
-    return length
+    return size
 
 
-def _check_codings(codings: list[bytes], lengths: list[bytes], version: bytes) -> None:
+def _check_coding(coding: bytes, length: bytes | None, version: bytes) -> None:
     """Refuse every way to announce a transfer coding but one (RFC 9112 sections 6.1 and 6.3)."""
-    if lengths:
+    if length is not None:
         raise BadMessage(ErrorCode.BAD_REQUEST, "there are both Transfer-Encoding and Content-Length")
     if version == b"1.0":
         raise BadMessage(ErrorCode.BAD_REQUEST, "there is Transfer-Encoding in an HTTP/1.0 message")
-    if len(codings) == 1 and codings[0].lower() == b"chunked":
+    if coding.lower() == b"chunked":
         return
-    names = [name.strip(b" \t") for name in codings[-1].lower().split(b",")]
-    if len(codings) == 1 and all(map(is_token, names)) and b"chunked" not in names[:-1] and names[-1] == b"chunked":
+    *others, last = [name.strip(b" \t") for name in coding.lower().split(b",")]
+    if last == b"chunked" and b"chunked" not in others and all(map(is_token, others)):
         raise BadMessage(ErrorCode.UNSUPPORTED, "only the transfer coding chunked is understood")
     raise BadMessage(ErrorCode.BAD_REQUEST, "the Transfer-Encoding field is not exactly chunked")
 
 
-def read_response_head(block: bytes, limits: HeadLimits) -> ResponseHead:
-    """As :func:`parse_response_head`, of a block *with* its last CRLF."""
+def read_response_head(
+    block: bytes, limits: HeadLimits, method: bytes
+) -> tuple[ResponseHead, int | None]:
+    """As :func:`parse_response_head`, of a block *with* its last CRLF; the body's length comes with it."""
     if len(block) > limits.head_bytes + 2:
         raise _broke("the head is too large")
     found = _STATUS_LINE.match(block)
     if found is None:
         raise _broke("the status line is malformed")
-    minor, status, reason = found.groups()
-    fields = _response_fields(block, found.end(), limits)
-    return ResponseHead(_VERSIONS[minor], int(status), reason or b"", _checked_framing(fields, minor))
+    minor, digits, reason = found.groups(b"")
+    version, status = _VERSIONS[minor], int(digits)
+    fields, length = _response_framing(_response_fields(block, found.end(), limits), version)
+    if _has_no_body(status, method):
+        length = 0
+    return ResponseHead(version, status, reason, fields), length
 
 
 def _response_fields(block: bytes, start: int, limits: HeadLimits) -> Fields:
+    """As :func:`parse_fields`, but whitespace before colons is removed (RFC 9112 section 5.1)."""
     try:
         return parse_fields(block, start, limits.fields, RESPONSE_FAULTS)
     except BadMessage:
@@ -228,39 +246,44 @@ def _response_fields(block: bytes, start: int, limits: HeadLimits) -> Fields:
         return parse_fields(mended, start, limits.fields, RESPONSE_FAULTS)
 
 
-def _checked_framing(fields: Fields, minor: bytes) -> Fields:
-    """``fields`` with one Content-Length at most, if their framing can be relied on."""
+def _response_framing(fields: Fields, version: bytes) -> tuple[Fields, int | None]:
+    """``fields`` with one Content-Length at most, and what they say about the length.
+
+    :raises BadMessage: they say more than one thing.
+    """
     framing = [(low, value) for name, value in fields if (low := name.lower()) in _LENGTHS]
     if not framing:
-        return fields
-    codings = field_values(framing, b"transfer-encoding")
-    if codings and (len(framing) > 1 or minor == b"0" or codings[0].lower() != b"chunked"):
-        raise _broke("the Transfer-Encoding field cannot be relied on")
-    return fields if codings else _with_one_length(fields, framing)
+        return fields, UNTIL_CLOSE
+    if any(name == b"transfer-encoding" for name, _ in framing):
+        if len(framing) > 1 or version == b"1.0" or framing[0][1].lower() != b"chunked":
+            raise _broke("the Transfer-Encoding field cannot be relied on")
+        return fields, None
+    length = valid_length(framing[0][1])
+    return (fields, length) if length is not None and len(framing) == 1 else _with_one_length(fields, framing)
 
 
-def _with_one_length(fields: Fields, framing: Fields) -> Fields:
-    """Repeated lengths, on one line or on several, may be merged if they are the same (RFC 9110 section 8.6)."""
-    lengths = [length.strip(b" \t") for _, value in framing for length in value.split(b",")]
-    if valid_length(lengths[0]) is None or len(set(lengths)) > 1:
+def _with_one_length(fields: Fields, framing: Fields) -> tuple[Fields, int]:
+    """Repeated lengths, on one line or on several, may be one if they are equal (RFC 9110 section 8.6)."""
+    values = {length.strip(b" \t") for _, value in framing for length in value.split(b",")}
+    length = valid_length(values.pop())
+    if values or length is None:
         raise _broke("the Content-Length field is not one number of bytes")
-    if len(lengths) == 1:
-        return fields
     others = [field for field in fields if field[0].lower() != b"content-length"]
-    return [*others, (b"Content-Length", lengths[0])]
+    return [*others, (b"Content-Length", b"%d" % length)], length
+
+
+def _has_no_body(status: int, method: bytes) -> bool:
+    return method == b"HEAD" or status < 200 or status in _BODILESS
 
 
 def response_body_length(head: ResponseHead, method: bytes) -> int | None:
     """The length in bytes of the body of a response to ``method`` (RFC 9112 section 6.3).
 
     ``None`` if it is chunked, :data:`UNTIL_CLOSE` if only the connection's end ends it.
+
+    :raises BadMessage: the framing fields contradict each other or say nothing that can be relied on.
     """
-    if method == b"HEAD" or head.status < 200 or head.status in _BODILESS:
-        return 0
-    if field_values(head.fields, b"transfer-encoding"):
-        return None
-    lengths = field_values(head.fields, b"content-length")
-    return int(lengths[0]) if lengths else UNTIL_CLOSE
+    return 0 if _has_no_body(head.status, method) else _response_framing(head.fields, head.version)[1]
 
 
 def persists(head: RequestHead | ResponseHead) -> bool:
