@@ -11,7 +11,6 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
-from autobahn.websocket.types import ConnectionRequest
 from twisted.internet.error import ConnectionAborted, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -20,7 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import RemoteProtocolError
 from slime.tunnel import Capacity, Data, Drain, Frame, Ping, Pong, decode, encode
-from slime.wslink import CLOSE_TIMEOUT, PING_ALLOWANCE, SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
+from slime.websocket import CLOSE_TIMEOUT, PING_ALLOWANCE
+from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
 URL = "ws://hub.example:80/v1/agent/tunnel"
 
@@ -87,8 +87,7 @@ class Recording(TunnelProtocolMixin):
 
 
 class RecordingServer(Recording, WebSocketServerProtocol):  # type: ignore[misc]
-    def onConnect(self, request: ConnectionRequest) -> str:
-        return SUBPROTOCOL
+    pass
 
 
 class RecordingClient(Recording, WebSocketClientProtocol):  # type: ignore[misc]
@@ -148,8 +147,9 @@ class OpeningTests(SynchronousTestCase):
         """Both ends give up on a peer that opens the WebSocket and then says nothing."""
         wire = Wire().settle()
         wire.clock.advance(10)
-        wire.settle()
         self.assertIn(("closed", "the handshake is late", False), wire.client.told)
+        wire.clock.advance(CLOSE_TIMEOUT)
+        wire.settle()
         self.assertTrue(wire.server.transport.disconnected)
 
     def test_late_websocket(self) -> None:
@@ -170,6 +170,13 @@ class OpeningTests(SynchronousTestCase):
         ((name, reason, clean),) = wire.server.told
         self.assertEqual((name, clean), ("closed", False))
         self.assertTrue(reason.isprintable())
+
+    def test_peer_of_another_protocol(self) -> None:
+        """A server that takes the WebSocket but not the protocol is no hub."""
+        wire = Wire()
+        wire.server.onConnect = lambda handshake: None
+        wire.settle()
+        self.assertEqual(wire.client.told, [("closed", "the peer does not speak slime.v1", False)])
 
     def test_close_before_open(self) -> None:
         """There is nobody to say a word to yet."""

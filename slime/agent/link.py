@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
-from autobahn.websocket.types import ConnectionResponse
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.logger import Logger
@@ -18,7 +17,8 @@ from slime.agent.worker import Worker, Workshop
 from slime.errors import BadMessage
 from slime.http.head import ResponseHead, field_values, parse_response_head
 from slime.tunnel import Capacity, Data, Drain, End, Frame, Hello, Open, Reset, Revoke, Role, TunnelConnection, Welcome
-from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden, printable
+from slime.websocket import printable
+from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
 __all__ = ["AgentLink", "LinkEnd", "LinkFactory", "LinkPolicy", "Verdict"]
 
@@ -117,12 +117,6 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
     def failHandshake(self, reason: str) -> None:
         """This is no hub, or not one that lets us in."""
         self.abort(printable(reason))
-
-    def onConnect(self, response: ConnectionResponse) -> None:
-        """The handshake is good, if the hub speaks our protocol."""
-        if response.protocol != SUBPROTOCOL:
-            self._refusal = LinkEnd(f"the hub does not speak {SUBPROTOCOL}", Verdict.REFUSED)
-            self.failHandshake(self._refusal.reason)
 
     # -- the link's own life --------------------------------------------------------------------------------------
 

@@ -115,9 +115,9 @@ class LinkKeeper:
         link = self._link
         if link is not None:
             await self._drain(link, grace)
-            link.close("the agent stops")
         self._loop.cancel()
         if link is not None:
+            link.close("the agent stops")
             await link.when_gone()
 
     async def _drain(self, link: AgentLink, grace: float) -> None:

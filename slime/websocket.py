@@ -1,0 +1,314 @@
+"""autobahn's WebSocket, made safe to leave alone with a stranger: the base of both ends of a link.
+
+* Only whole binary messages come in: fragments, text, oversize and floods of pings end the connection.
+* It ends once, and whatever ends it, :meth:`HardenedWebSocket.websocket_over` says so at once.
+* Every wait is on the clock given. autobahn's own timers, which know only the global reactor, stay off.
+
+This module, :mod:`slime.wsframe`, ``slime/hub/links.py`` and ``slime/agent/link.py`` alone know autobahn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from enum import Enum, IntEnum
+from typing import TYPE_CHECKING, Any
+
+from autobahn.twisted.websocket import WebSocketAdapterProtocol
+from autobahn.websocket.protocol import WebSocketClientFactory, WebSocketProtocol, WebSocketServerFactory
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from slime.errors import RemoteProtocolError
+from slime.tunnel import MESSAGE_LIMIT
+from slime.wsframe import mask, message_start, plain_message
+
+if TYPE_CHECKING:
+
+    class _Base(WebSocketAdapterProtocol, WebSocketProtocol):  # type: ignore[misc]
+        """What of autobahn's protocols is used here; a test holds it against the real ones."""
+
+        transport: Any
+        factory: Any
+        data: bytes
+        current_frame: Any
+        state: int
+        wasClean: bool
+        wasNotCleanReason: Any
+        remoteCloseReason: str | None
+
+else:
+    _Base = object
+
+__all__ = ["SUBPROTOCOL", "CloseCode", "HardenedWebSocket", "Phase", "harden", "printable"]
+
+SUBPROTOCOL = "slime.v1"
+
+#: Seconds the peer has to close its end once we have closed ours; then the connection is aborted.
+CLOSE_TIMEOUT = 1.0
+
+#: Pings answered until :meth:`HardenedWebSocket.allow_pings` is called again. slime itself sends none.
+PING_ALLOWANCE = 64
+
+#: Opcodes from here on are control frames (RFC 6455 5.2).
+_CONTROL = 8
+
+
+class CloseCode(IntEnum):
+    """Why a link was closed, as its WebSocket close code says it (RFC 6455 7.4.2: 4000-4999 are ours)."""
+
+    DONE = 1000
+    PROTOCOL = 4400
+    UNAUTHORIZED = 4401
+    TIMEOUT = 4408
+    REPLACED = 4409
+    INTERNAL = 4500
+
+
+class Phase(Enum):
+    """Where a connection is in its life: ``websocket_opened`` not told yet, told, ``websocket_over`` told."""
+
+    OPENING = "opening"
+    OPEN = "open"
+    OVER = "over"
+
+
+def harden(factory: WebSocketClientFactory | WebSocketServerFactory) -> None:
+    """Set what both ends need on an autobahn factory: bounds on, everything else off."""
+    factory.setProtocolOptions(
+        maxFramePayloadSize=MESSAGE_LIMIT,
+        maxMessagePayloadSize=MESSAGE_LIMIT,
+        autoFragmentSize=0,
+        openHandshakeTimeout=0,
+        closeHandshakeTimeout=0,
+        failByDrop=True,
+        tcpNoDelay=True,
+    )
+
+
+class HardenedWebSocket(_Base):
+    """Goes in front of autobahn's client or server protocol.
+
+    Subclasses fill in :meth:`websocket_opened`, :meth:`message_received` and :meth:`websocket_over`. What these
+    raise ends this connection and no other: a :exc:`~slime.errors.RemoteProtocolError` with
+    ``CloseCode.PROTOCOL``, anything else with ``CloseCode.INTERNAL``.
+
+    :param clock: times the handshake and the closing.
+    :param handshake_timeout: seconds from the connection to :meth:`shaken_hands`.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, handshake_timeout: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._handshake_timeout = handshake_timeout
+        self._phase = Phase.OPENING
+        self._timer: IDelayedCall | None = None
+        self._ping_payload: bytes | None = None
+        self._pings_left = PING_ALLOWANCE
+        self._waiting: list[Deferred[None]] | None = []
+
+    # -- what subclasses fill in -----------------------------------------------------------------------------
+
+    def websocket_opened(self) -> None:
+        """Messages may be sent and will come."""
+
+    def message_received(self, payload: bytes) -> None:
+        """One binary message."""
+
+    def websocket_over(self, reason: str, clean: bool) -> None:
+        """The connection is over or never came to be. Told exactly once, at once; nothing is told after it.
+
+        :param reason: why, fit for a log.
+        :param clean: whether either end closed it on purpose with nothing amiss.
+        """
+
+    # -- what subclasses and their owners call ---------------------------------------------------------------
+
+    @property
+    def alive(self) -> bool:
+        """Whether messages can be sent."""
+        return self._phase is Phase.OPEN
+
+    def shaken_hands(self) -> None:
+        """All that has to be exchanged first has been: the deadline is off."""
+        self._stop_timer()
+
+    def allow_pings(self) -> None:
+        """Some time has passed: the peer may ping again."""
+        self._pings_left = PING_ALLOWANCE
+
+    def fail(self, code: int, reason: str) -> None:
+        """End the connection because something is amiss. ``reason`` is logged and told to the peer."""
+        if self._phase is not Phase.OVER:
+            self._log.warn("link to {peer} failed: {code} {reason}", peer=self.peer, code=code, reason=reason)
+            self._close(code, reason, clean=False)
+
+    def close(self, reason: str) -> None:
+        """End the connection on purpose."""
+        if self._phase is not Phase.OVER:
+            self._close(CloseCode.DONE, reason, clean=True)
+
+    def abort(self, reason: str) -> None:
+        """End the link without a word to a peer that would not read it."""
+        if self._phase is not Phase.OVER:
+            self._log.warn("link to {peer} aborted: {reason}", peer=self.peer, reason=reason)
+            self._over(reason, clean=False)
+            self.transport.abortConnection()
+
+    def when_gone(self) -> Deferred[None]:
+        """Fires when the connection itself is gone, which is later than :meth:`websocket_over`."""
+        if self._waiting is None:
+            return succeed(None)
+        self._waiting.append(Deferred())
+        return self._waiting[-1]
+
+    # -- what the transport calls ----------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:
+        """The transport is there, the WebSocket's handshake comes next."""
+        self._timer = self._clock.callLater(self._handshake_timeout, self._late)
+        super().connectionMade()
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpKeepAlive(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes of the peer's; once the link is over only their end means something."""
+        if self._phase is Phase.OVER:
+            return
+        self.data += data
+        self._guarded(self.consumeData)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        super().connectionLost(reason)
+        self._over(f"connection lost: {reason.getErrorMessage()}", clean=False)
+        self._stop_timer()
+        waiting, self._waiting = self._waiting or [], None
+        for gone in waiting:
+            gone.callback(None)
+
+    # -- what autobahn calls ---------------------------------------------------------------------------------
+
+    def processData(self) -> bool:
+        """Read one message, or let autobahn read what is not one; return whether to go on."""
+        if self._phase is Phase.OVER:
+            return False
+        if self.current_frame is None:
+            read = plain_message(self.data, self.factory.isServer, MESSAGE_LIMIT)
+            if read is not None:
+                return self._message_read(*read)
+        return bool(super().processData())
+
+    def onFrameBegin(self) -> None:
+        """No plain message. Pieces of one are refused: autobahn would keep them without end."""
+        if self.current_frame.opcode < _CONTROL:
+            self.fail(CloseCode.PROTOCOL, "a data frame that is not one whole binary message")
+        else:
+            super().onFrameBegin()
+
+    def onConnect(self, handshake: Any) -> str | None:
+        """The WebSocket's handshake is good; the server names the protocol, the client wants to hear it."""
+        if self.factory.isServer:
+            return SUBPROTOCOL
+        if handshake.protocol != SUBPROTOCOL:
+            self.abort(f"the peer does not speak {SUBPROTOCOL}")
+        return None
+
+    def onOpen(self) -> None:
+        """The WebSocket's handshake is done."""
+        if self._phase is Phase.OVER:
+            return
+        self._phase = Phase.OPEN
+        self._guarded(self.websocket_opened)
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer the last of a turn's pings (RFC 6455 5.5.3 allows that), and not any number of them."""
+        self._pings_left -= 1
+        if self._pings_left < 0:
+            self.fail(CloseCode.PROTOCOL, "too many WebSocket pings")
+            return
+        if self._ping_payload is None:
+            self._clock.callLater(0, self._answer_ping)
+        self._ping_payload = payload
+
+    def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool:
+        """The peer closed the link. autobahn answers; then the connection goes."""
+        violation = bool(super().onCloseFrame(code, reasonRaw))
+        if not violation:
+            said = f"{code} {self.remoteCloseReason or ''}".strip()
+            self._over(f"closed by the peer: {said}", clean=code == CloseCode.DONE)
+            self.transport.loseConnection()
+        return violation
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """autobahn gives the connection up: the handshake failed, or the closing handshake is done."""
+        if not self.wasClean:
+            self._over(f"the handshake failed: {self.wasNotCleanReason}", clean=False)
+        super().dropConnection(abort)
+
+    def _fail_connection(self, code: int = CloseCode.PROTOCOL, reason: str = "") -> None:
+        """autobahn found a violation. Its own codes (1002, 1009, ...) cannot be sent by its own rules."""
+        self.fail(CloseCode.PROTOCOL, reason)
+
+    # -- inside ----------------------------------------------------------------------------------------------
+
+    def _message_read(self, payload: bytes, size: int) -> bool:
+        if not size:
+            return False
+        self.data = self.data[size:]
+        self.message_received(payload)
+        return len(self.data) > 0
+
+    def _late(self) -> None:
+        self.fail(CloseCode.TIMEOUT, "the handshake is late")
+
+    def _transmit(self, message: bytes) -> None:
+        """Send one message; only while :attr:`alive`."""
+        key = b"" if self.factory.isServer else os.urandom(4)
+        start = message_start(len(message), key)
+        self.transport.writeSequence((start, mask(message, key) if key else message))
+
+    def _answer_ping(self) -> None:
+        self.sendPong(self._ping_payload)
+        self._ping_payload = None
+
+    def _close(self, code: int, reason: str, clean: bool) -> None:
+        if self.state == WebSocketProtocol.STATE_OPEN:
+            self.sendClose(int(code), reason)
+            self._over(reason, clean)
+        else:
+            self._over(reason, clean)
+            self.transport.abortConnection()
+
+    def _over(self, reason: str, clean: bool) -> None:
+        """Tell that it is over, once, and leave the connection a short while to end."""
+        if self._phase is Phase.OVER:
+            return
+        self._phase = Phase.OVER
+        self._stop_timer()
+        self._timer = self._clock.callLater(CLOSE_TIMEOUT, self.transport.abortConnection)
+        self._guarded(self.websocket_over, printable(reason), clean)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _guarded(self, callback: Callable[..., object], *args: Any) -> None:
+        try:
+            callback(*args)
+        except RemoteProtocolError as error:
+            self.fail(CloseCode.PROTOCOL, str(error))
+        except Exception:
+            self._log.failure("link to {peer} failed", peer=self.peer)
+            self.fail(CloseCode.INTERNAL, "internal error")
+
+
+def printable(text: str) -> str:
+    """``text`` fit for one line of a log, whoever wrote it."""
+    return "".join([char if char.isprintable() else "?" for char in text])
