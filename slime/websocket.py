@@ -174,6 +174,8 @@ class HardenedWebSocket(_Base):
         self._timer = self._clock.callLater(self._handshake_timeout, self._late)
         super().connectionMade()
         if ITCPTransport.providedBy(self.transport):
+            # autobahn means to do this as well, but reads its option before it has set it.
+            self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
 
     def dataReceived(self, data: bytes) -> None:
