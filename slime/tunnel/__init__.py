@@ -223,9 +223,9 @@ from now on, 0 while it rests; streams that run stay. DRAIN announces that its s
 all streams are over: the hub opens no more, the agent refuses what still comes. These three may be sent
 whenever the greetings have been.
 
-An end MAY call it a violation when one message holds more than 4096 frames that lead to no event (PING,
-CREDIT, what is ignored or discarded), when more than 20000 streams are live, or when 4 MiB of frames without
-body bytes went out to a socket that took nothing: see :class:`TunnelLimits`.
+An end MAY call it a violation when one message holds more than 4096 frames that are about the link or lead to
+no event (CREDIT, what is ignored or discarded), when more than 20000 streams are live, or when 4 MiB of frames
+without body bytes went out to a socket that took nothing: see :class:`TunnelLimits`.
 """
 
 from slime.tunnel.codec import DATA_LIMIT, HEAD_LIMIT, MESSAGE_LIMIT, TRAILERS_LIMIT, decode, encode

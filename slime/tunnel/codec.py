@@ -170,6 +170,10 @@ _ENCODERS: dict[type, Callable[..., bytes]] = {
 
 # Decoding -----------------------------------------------------------------------------------------------------
 
+_unpack_header, _unpack_body = _HEADER.unpack_from, _BODY.unpack_from
+_BODY_SIZE = _BODY.size
+_HEADED_LIMIT = _BODY_SIZE + HEAD_LIMIT
+
 _Decoder = Callable[[int, bytes, int, int], Frame]
 
 
@@ -179,16 +183,15 @@ def decode(message: bytes) -> list[Frame]:
     :raises RemoteProtocolError: the message is empty or cut, or a payload breaks its layout.
     """
     frames: list[Frame] = []
-    unpack, decoders = _HEADER.unpack_from, _DECODERS
     offset, size = 0, len(message)
     try:
         while offset < size:
-            word, stream_id = unpack(message, offset)
-            start = offset + 12
+            word, stream_id = _unpack_header(message, offset)
+            start = offset + HEADER_SIZE
             offset = start + (word & 0xFFFFFF)
             if offset > size:
                 raise RemoteProtocolError("a frame is cut off by its message's end")
-            decoder = decoders.get(word >> 24)
+            decoder = _DECODERS.get(word >> 24)
             if decoder is not None:
                 frames.append(decoder(stream_id, message, start, offset))
     except struct.error:
@@ -209,29 +212,28 @@ def _decode_welcome(stream_id: int, message: bytes, start: int, end: int) -> Wel
 
 
 def _decode_open(stream_id: int, message: bytes, start: int, end: int) -> Open:
-    flags, length = _headed(message, start, end)
-    if flags & ~(_PREFETCH | _UPGRADE) or (flags & _UPGRADE and length):
+    if not _BODY_SIZE <= end - start <= _HEADED_LIMIT:
+        raise RemoteProtocolError("OPEN of an impossible size")
+    flags, length = _unpack_body(message, start)
+    head = message[start + _BODY_SIZE : end]
+    if not flags:
+        return Open(stream_id, head, None if length == _UNKNOWN else length)
+    if flags > _PREFETCH | _UPGRADE or (flags & _UPGRADE and length):
         raise RemoteProtocolError("OPEN with flags that make no sense")
-    head = message[start + 9 : end]
     known = None if length == _UNKNOWN else length
     return Open(stream_id, head, known, flags & _PREFETCH != 0, flags & _UPGRADE != 0)
 
 
 def _decode_head(stream_id: int, message: bytes, start: int, end: int) -> Head:
-    flags, length = _headed(message, start, end)
-    head = message[start + 9 : end]
+    if not _BODY_SIZE <= end - start <= _HEADED_LIMIT:
+        raise RemoteProtocolError("HEAD of an impossible size")
+    flags, length = _unpack_body(message, start)
+    head = message[start + _BODY_SIZE : end]
     if not flags:
         return Head(stream_id, head, None if length == _UNKNOWN else length)
     if flags not in (_INTERIM, _UPGRADE) or length != _UNKNOWN:
         raise RemoteProtocolError("HEAD with flags that make no sense")
     return Head(stream_id, head, None, flags == _INTERIM, flags == _UPGRADE)
-
-
-def _headed(message: bytes, start: int, end: int) -> tuple[int, int]:
-    if not 9 <= end - start <= 9 + HEAD_LIMIT:
-        raise RemoteProtocolError("OPEN or HEAD of an impossible size")
-    flags, length = _BODY.unpack_from(message, start)
-    return flags, length
 
 
 def _decode_data(stream_id: int, message: bytes, start: int, end: int) -> Data:
@@ -297,7 +299,8 @@ def _decode_capacity(stream_id: int, message: bytes, start: int, end: int) -> Ca
 
 def _bare(kind: type[Started] | type[Revoke] | type[Revoked]) -> _Decoder:
     def decoder(stream_id: int, message: bytes, start: int, end: int) -> Frame:
-        _sized(end - start, 0)
+        if start != end:
+            raise RemoteProtocolError("a payload in a frame that has none")
         return kind(stream_id)
 
     return decoder

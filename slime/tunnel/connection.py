@@ -17,7 +17,7 @@ from slime.tunnel.frames import (
     Open,
     Ping,
     Pong,
-    Reset,
+    Revoke,
     Welcome,
 )
 from slime.tunnel.greeting import VERSION
@@ -34,7 +34,7 @@ class TunnelLimits:
 
     :ivar max_message: the longest message taken, in bytes.
     :ivar max_streams: streams live at a time.
-    :ivar chatter: frames in one message that lead to no event, as PING and CREDIT do.
+    :ivar chatter: frames in one message that are about the link, or lead to no event, as CREDIT does.
     :ivar backlog: bytes of control frames that may go to a socket which takes no data.
     """
 
@@ -55,7 +55,8 @@ class TunnelConnection:
 
     :ivar role: which end this is.
     :ivar remote: what the other end said in its greeting, once it has.
-    :ivar chatter: frames received so far that led to no event, for an adapter that limits their rate.
+    :ivar chatter: frames received so far that were about the link, or led to no event, for an adapter that
+        limits their rate.
     """
 
     __slots__ = (
@@ -92,6 +93,7 @@ class TunnelConnection:
             raise RemoteProtocolError("a message beyond the size limit")
         frames = decode(message)
         events: list[Frame] = []
+        chatter = self.chatter
         receivers = self._receivers
         for frame in frames:
             receiver = receivers.get(type(frame))
@@ -100,10 +102,9 @@ class TunnelConnection:
             event = receiver(frame)
             if event is not None:
                 events.append(event)
-        silent = len(frames) - len(events)
-        if silent > self._limits.chatter:
+        self.chatter += len(frames) - len(events)
+        if self.chatter - chatter > self._limits.chatter:
             raise RemoteProtocolError("too many control frames in one message")
-        self.chatter += silent
         return events
 
     def next_message(self, data: bool = True) -> bytes | None:
@@ -114,11 +115,11 @@ class TunnelConnection:
         """
         outbox = self._outbox
         message = outbox.next_message(data)
-        if outbox.ended:
-            self._streams.ended(outbox.ended)
-            outbox.ended.clear()
         if data:
             self._pressed = 0
+            if outbox.ended:
+                self._streams.ended(outbox.ended)
+                outbox.ended.clear()
         elif message is not None:
             self._press(len(message))
         return message
@@ -155,7 +156,7 @@ class TunnelConnection:
         :raises LocalProtocolError: there is no link yet, or too many streams are live, or the head is too long.
         """
         streams = self._streams
-        if Reset not in self._senders or self.role is not Role.HUB or (upgrade and length != 0):
+        if Revoke not in self._senders or (upgrade and length != 0):
             raise LocalProtocolError("OPEN out of place")
         if len(streams.live) >= self._limits.max_streams:
             raise LocalProtocolError("too many live streams")
@@ -236,15 +237,19 @@ class TunnelConnection:
         plain = self._send_plain
         self._senders |= self._streams.senders() | {Ping: plain, Drain: plain}
         self._receivers |= self._streams.receivers()
-        self._receivers |= {Ping: self._receive_ping, Pong: _as_event, Drain: _as_event}
+        self._receivers |= {Ping: self._receive_ping, Pong: self._receive_plain, Drain: self._receive_plain}
         if self.role is Role.HUB:
-            self._receivers[Capacity] = _as_event
+            self._receivers[Capacity] = self._receive_plain
         else:
             self._senders[Capacity] = plain
             self._receivers[Open] = self._receive_open
 
     def _send_plain(self, frame: Ping | Drain | Capacity) -> None:
         self._outbox.put(encode(frame))
+
+    def _receive_plain(self, frame: Pong | Drain | Capacity) -> Frame:
+        self.chatter += 1
+        return frame
 
     def _receive_ping(self, frame: Ping) -> None:
         self._outbox.put(encode(Pong(frame.token)))
@@ -258,7 +263,3 @@ class TunnelConnection:
         window = Window(self._prefetch_window if frame.prefetch else streams.window, frame.length or None)
         streams.begin(frame, window, Sending(stream_id, self._credit))
         return frame
-
-
-def _as_event(frame: Frame) -> Frame:
-    return frame

@@ -103,11 +103,6 @@ class Sending:
         self.end: bytes | None = None
         self.scheduled = self.above = False
 
-    @property
-    def ready(self) -> bool:
-        """Something may go now."""
-        return self.available > 0 if self.queued else self.end is not None
-
     def push(self, data: bytes) -> None:
         """Let bytes wait.
 
@@ -136,8 +131,13 @@ class Sending:
 
     def take(self, size: int, parts: list[bytes | memoryview]) -> None:
         """Move ``size`` bytes, no more than wait, to ``parts``, splitting a chunk without a copy."""
-        self.queued -= size
         self.available -= size
+        if size == self.queued:
+            parts += self.chunks
+            self.chunks.clear()
+            self.queued = 0
+            return
+        self.queued -= size
         while size:
             chunk = self.chunks.popleft()
             if len(chunk) > size:

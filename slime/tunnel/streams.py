@@ -34,6 +34,13 @@ _STEP: dict[type, Step] = {
     Started: Step.STARTED, Head: Step.HEAD, Data: Step.DATA, End: Step.END, Reset: Step.RESET,
     Revoke: Step.REVOKE, Revoked: Step.REVOKED, Refused: Step.REFUSED,
 }  # fmt: skip
+# An enumeration's member costs as much to look up as a frame's whole step.
+_OVER = Phase.OVER
+_STARTED, _DATA, _END, _REVOKE = Step.STARTED, Step.DATA, Step.END, Step.REVOKE
+_INTERIM, _SWITCH, _HEAD, _HEAD_WHOLE = Step.INTERIM, Step.SWITCH, Step.HEAD, Step.HEAD_WHOLE
+_OPENED, _OPENED_WHOLE, _OPENED_UPGRADE = (
+    NEXT[Phase.IDLE, step, Role.HUB] for step in (Step.OPEN, Step.OPEN_WHOLE, Step.OPEN_UPGRADE)
+)
 # These cross with a stream's end; anything else for a stream that is over is a violation.
 _CROSSING = frozenset({Reset, Credit, Revoke})
 _GIVEN_UP = frozenset({Phase.HUB_RESET, Phase.AGENT_RESET, Phase.OVER})
@@ -69,15 +76,17 @@ class Streams:
 
     def begin(self, frame: Open, window: Window, sending: Sending) -> None:
         """A stream begins."""
-        step = Step.OPEN if frame.length != 0 else Step.OPEN_UPGRADE if frame.upgrade else Step.OPEN_WHOLE
+        phase = _OPENED if frame.length != 0 else _OPENED_UPGRADE if frame.upgrade else _OPENED_WHOLE
         self.last_id = frame.stream_id
-        self.live[frame.stream_id] = Stream(_OPENED[step], window, sending)
+        self.live[frame.stream_id] = Stream(phase, window, sending)
 
     def ended(self, stream_ids: list[int]) -> None:
         """The END of these, which waited behind their bodies, have gone into a message."""
         for stream_id in stream_ids:
             stream = self.live[stream_id]
-            self._enter(stream_id, stream, self._sent[stream.phase][Step.END])
+            stream.phase = self._sent[stream.phase][_END]
+            if stream.phase is _OVER:
+                del self.live[stream_id]
 
     def consumed(self, stream_id: int, size: int) -> None:
         """This end has used bytes it received."""
@@ -124,7 +133,7 @@ class Streams:
             self._stray(frame)
             return None
         phase = stream.phase
-        if Step.DATA not in self._received[phase]:
+        if _DATA not in self._received[phase]:
             raise RemoteProtocolError(f"DATA in phase {phase.name}")
         stream.window.receive(len(frame.data))
         return None if phase in self._deaf else frame
@@ -134,7 +143,7 @@ class Streams:
         if stream is None:
             self._stray(frame)
             return None
-        delivered = self._arrive(frame.stream_id, stream, Step.END)
+        delivered = self._arrive(frame.stream_id, stream, _END)
         stream.window.finish()
         return frame if delivered else None
 
@@ -160,50 +169,68 @@ class Streams:
             raise RemoteProtocolError(f"{step.name} in phase {before.name}")
         if after is before:
             # A REVOKE that came too late, or what a peer sent before it knew that this end has done.
-            return step is not Step.REVOKE and before not in self._deaf
+            return step is not _REVOKE and before not in self._deaf
         if after in self._answered:
             self._outbox.put(encode(Reset(stream_id, ErrorCode.NO_ERROR)))
-            after = Phase.OVER
-        self._enter(stream_id, stream, after)
+            after = _OVER
+        stream.phase = after
+        if after in _GIVEN_UP:
+            self._give_up(stream_id, stream)
         return True
 
     # Sending ----------------------------------------------------------------------------------------------
 
     def senders(self) -> dict[type, _Sender]:
-        """What sends each frame that this end may send of itself."""
+        """What sends each frame that this end may send of itself.
+
+        A frame for a stream that is over for this end is dropped: its end may stand in the very message whose
+        events are being delivered, so this is nobody's mistake.
+        """
         special: dict[type, _Sender] = {
             Started: self._send_started, Head: self._send_head, Data: self._send_data, End: self._send_end,
         }  # fmt: skip
         return {kind: special.get(kind, self._send_plain) for kind in _occurring(self._sent)}
 
-    def _send_plain(self, frame: Started | Reset | Revoke | Revoked | Refused) -> None:
-        stream = self._sendable(frame.stream_id)
-        if stream is not None:
+    def _send_plain(self, frame: Reset | Revoke | Revoked | Refused) -> None:
+        stream = self.live.get(frame.stream_id)
+        if stream is None or stream.phase in self._deaf:
+            self._check_known(frame.stream_id)
+        else:
             self._depart(stream, frame, _STEP[type(frame)])
 
     def _send_started(self, frame: Started) -> None:
-        self._send_plain(frame)
-        # A prefetched request had a smaller window until now.
-        self.resize(frame.stream_id, self.window)
+        stream = self.live.get(frame.stream_id)
+        if stream is None or stream.phase in self._deaf:
+            self._check_known(frame.stream_id)
+            return
+        self._depart(stream, frame, _STARTED)
+        if stream.window.size < self.window:
+            # It was prefetched.
+            self._grant(frame.stream_id, stream.window.resize(self.window))
 
     def _send_head(self, frame: Head) -> None:
-        stream = self._sendable(frame.stream_id)
-        if stream is not None:
-            self._depart(stream, frame, _head_step(frame))
-            stream.sending.left = frame.length
+        stream = self.live.get(frame.stream_id)
+        if stream is None or stream.phase in self._deaf:
+            self._check_known(frame.stream_id)
+            return
+        self._depart(stream, frame, _head_step(frame))
+        stream.sending.left = None if frame.interim or frame.upgrade else frame.length
 
     def _send_data(self, frame: Data) -> None:
-        stream = self._sendable(frame.stream_id)
-        if stream is None or not frame.data:
+        stream = self.live.get(frame.stream_id)
+        if stream is None or stream.phase in self._deaf:
+            self._check_known(frame.stream_id)
             return
-        if Step.DATA not in self._sent[stream.phase]:
+        if _DATA not in self._sent[stream.phase]:
             raise LocalProtocolError(f"DATA in phase {stream.phase.name}")
-        stream.sending.push(frame.data)
-        self._outbox.schedule(stream.sending)
+        if frame.data:
+            stream.sending.push(frame.data)
+            self._outbox.schedule(stream.sending)
 
     def _send_end(self, frame: End) -> None:
-        stream = self._sendable(frame.stream_id)
-        if stream is None:
+        stream = self.live.get(frame.stream_id)
+        if stream is None or stream.phase in self._deaf:
+            self._check_known(frame.stream_id)
             return
         sending = stream.sending
         if sending.left or sending.end is not None:
@@ -211,38 +238,28 @@ class Streams:
         if sending.queued:
             sending.end = encode(frame)
         else:
-            self._depart(stream, frame, Step.END)
+            self._depart(stream, frame, _END)
 
-    def _sendable(self, stream_id: int) -> Stream | None:
-        """The stream, unless it is over for this end, when what it sends is dropped.
-
-        Its end may stand in the very message whose events are being delivered, so this is nobody's mistake.
-        """
-        stream = self.live.get(stream_id)
-        if stream is None and not 0 < stream_id <= self.last_id:
+    def _check_known(self, stream_id: int) -> None:
+        if not 0 < stream_id <= self.last_id:
             raise LocalProtocolError(f"stream {stream_id} was never opened")
-        return None if stream is None or stream.phase in self._deaf else stream
 
     def _depart(self, stream: Stream, frame: StreamFrame, step: Step) -> None:
+        """Send a frame and take its step."""
         after = self._sent[stream.phase].get(step)
         if after is None:
             raise LocalProtocolError(f"{step.name} in phase {stream.phase.name}")
-        data = encode(frame)
-        if after is not stream.phase:
-            self._enter(frame.stream_id, stream, after)
-        self._outbox.put(data)
+        self._outbox.put(encode(frame))
+        stream.phase = after
+        if after in _GIVEN_UP:
+            self._give_up(frame.stream_id, stream)
 
-    # Phases -----------------------------------------------------------------------------------------------
-
-    def _enter(self, stream_id: int, stream: Stream, phase: Phase) -> None:
-        stream.phase = phase
-        if phase in _GIVEN_UP:
+    def _give_up(self, stream_id: int, stream: Stream) -> None:
+        """Nothing more of this end's half will go out."""
+        if stream.sending.queued:
             stream.sending.drop()
-        if phase is Phase.OVER:
+        if stream.phase is _OVER:
             del self.live[stream_id]
-
-
-_OPENED = {step: NEXT[Phase.IDLE, step, Role.HUB] for step in (Step.OPEN, Step.OPEN_WHOLE, Step.OPEN_UPGRADE)}
 
 
 def _occurring(table: tuple[dict[Step, Phase], ...]) -> list[type]:
@@ -253,7 +270,7 @@ def _occurring(table: tuple[dict[Step, Phase], ...]) -> list[type]:
 
 def _head_step(frame: Head) -> Step:
     if frame.interim:
-        return Step.INTERIM
+        return _INTERIM
     if frame.upgrade:
-        return Step.SWITCH
-    return Step.HEAD_WHOLE if frame.length == 0 else Step.HEAD
+        return _SWITCH
+    return _HEAD_WHOLE if frame.length == 0 else _HEAD
