@@ -36,7 +36,7 @@ MAX_LENGTH = 2**63 - 1
 
 # RFC 9112 section 5.1. The two assertions around the value keep whitespace runs from being split in more than
 # one way, so a line that does not match is given up in linear time.
-_LINE = re.compile(rb"(?<=\r\n)(" + TOKEN + rb"):[ \t]*(?![ \t])([\t -~\x80-\xff]*)(?<![ \t])[ \t]*\r\n")
+_LINE = re.compile(rb"(?<=\r\n)(" + TOKEN + rb"):[ \t]*(?![ \t])([\t -~\x80-\xff]*(?<![ \t])|)[ \t]*\r\n")
 _TOKEN = re.compile(TOKEN)
 _SPACE_BEFORE_COLON = re.compile(rb"(?<=\r\n)(" + TOKEN + rb")[ \t]+(?=:)")
 
