@@ -153,7 +153,7 @@ def _register(arguments: Sequence[str]) -> None:
 def _demo(arguments: Sequence[str]) -> None:
     from slime.demo import main as demo
 
-    demo(list(arguments))
+    raise SystemExit(demo(list(arguments)))
 
 
 def _version(arguments: Sequence[str]) -> None:

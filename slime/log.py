@@ -27,6 +27,9 @@ from twisted.python.logfile import LogFile
 
 __all__ = ["json_line", "log_through_twistd", "observer", "raw_sink", "start_logging", "text_line"]
 
+#: Where a daemon of ``twistd`` writes its log unless told otherwise, as it does without us.
+DEFAULT_LOG_FILE = "twistd.log"
+
 
 class _Log:
     """The log of this process: one, as the standard streams are.
@@ -55,7 +58,7 @@ class _Log:
         name = self.twistd["logfile"]
         if self.twistd["nodaemon"] and name in (None, "-"):
             return observer(self.log_format, self.log_level, sys.stdout)
-        return observer(self.log_format, self.log_level, LogFile.fromFullPath(name or "twistd.log"))
+        return observer(self.log_format, self.log_level, LogFile.fromFullPath(name or DEFAULT_LOG_FILE))
 
 
 LOG = _Log()

@@ -62,7 +62,7 @@ class _Supervised(Service):
         taken = getattr(error.socketError, "errno", None) == errno.EADDRINUSE
         self._log.critical(
             "cannot listen on {address}: {reason}{mend}",
-            address=f"{error.interface}:{error.port}" if error.port else error.interface,
+            address=":".join(str(part) for part in (error.interface, error.port) if part),
             reason=getattr(error.socketError, "strerror", None) or error.socketError,
             mend="; end the program that has the port, or choose another one with --port" if taken else "",
         )

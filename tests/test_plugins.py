@@ -1,0 +1,55 @@
+"""What twistd finds, and that it can be run as found."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import IService, IServiceMaker
+from twisted.plugin import getPlugins
+from twisted.scripts.twistd import ServerOptions
+from twisted.trial.unittest import SynchronousTestCase
+
+from slime.agent.tap import Options as AgentOptions
+from slime.hub.tap import Options as HubOptions
+
+
+class PluginTests(SynchronousTestCase):
+    """The two services."""
+
+    def setUp(self) -> None:
+        home = Path(self.mktemp())
+        home.mkdir()
+        self.patch(os, "environ", {"HOME": str(home)})
+
+    def maker(self, name: str) -> Any:
+        """The one plugin with this name."""
+        (maker,) = (plugin for plugin in getPlugins(IServiceMaker) if plugin.tapname == name)
+        return maker
+
+    def test_hub(self) -> None:
+        """The hub's plugin makes a service of its options."""
+        maker = self.maker("slime-hub")
+        options = maker.options()
+        self.assertIsInstance(options, HubOptions)
+        options.parseOptions(["--secret", "s"])
+        self.assertTrue(IService.providedBy(maker.makeService(options)))
+
+    def test_agent(self) -> None:
+        """The agent's plugin makes a service of its options."""
+        maker = self.maker("slime-agent")
+        options = maker.options()
+        self.assertIsInstance(options, AgentOptions)
+        state = self.mktemp()
+        options.parseOptions(["--token", "t", "--hub", "h", "--upstream", "u:1", "--state-dir", state])
+        self.assertTrue(IService.providedBy(maker.makeService(options)))
+
+    def test_under_twistd(self) -> None:
+        """twistd hands its arguments on, and takes our log format, in the foreground and as a daemon."""
+        for arguments, foreground in ((["-n"], True), ([], False)):
+            twistd = ServerOptions()
+            twistd.parseOptions([*arguments, "slime-hub", "--secret=s", "--port=1", "--log-format=json"])
+            options = twistd.subOptions
+            self.assertEqual((options.config.port, options.foreground), (1, foreground))
+            self.assertEqual(twistd["logger"].__qualname__, "_Log.twistd_observer")

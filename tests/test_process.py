@@ -1,0 +1,205 @@
+"""How a process starts and ends."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from slime.process import LAST_STEPS, run_service, supervised
+
+
+class Worker(Service):
+    """A service that notes what happens to it, and fails to start or stops late when told to."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.seen: list[str] = []
+        self.stopped: Deferred[None] | None = None
+        self._fault = fault
+
+    def privilegedStartService(self) -> None:
+        self.seen.append("privileged")
+
+    def startService(self) -> None:
+        self.seen.append("start")
+        if self._fault:
+            raise self._fault
+
+    def stopService(self) -> Deferred[None] | None:
+        self.seen.append("stop")
+        return self.stopped
+
+
+class Case(SynchronousTestCase):
+    """A reactor in memory, and the log."""
+
+    def setUp(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        self.log = EventLoggingObserver()
+        globalLogPublisher.addObserver(self.log)
+        self.addCleanup(globalLogPublisher.removeObserver, self.log)
+
+    def last_message(self) -> str:
+        """What the log says last."""
+        event = list(self.log)[-1]
+        return str(event["log_format"].format(**event))
+
+
+class StartTests(Case):
+    """Starting."""
+
+    def test_passes_on(self) -> None:
+        """Both steps of starting reach the service."""
+        worker = Worker()
+        service: Any = supervised(self.reactor, worker, 30.0)
+        service.privilegedStartService()
+        service.startService()
+        self.assertEqual(worker.seen, ["privileged", "start"])
+        self.assertTrue(service.running)
+
+    def refuse(self, error: Exception, foreground: bool) -> str:
+        """Start a service that cannot listen; how that ends, and what the log says."""
+        service: Any = supervised(self.reactor, Worker(error), 30.0, foreground)
+        ending = self.assertRaises(SystemExit if foreground else type(error), service.startService)
+        if foreground:
+            self.assertEqual(ending.code, 1)
+        return self.last_message()
+
+    def test_port_taken(self) -> None:
+        """A port that is taken ends the process with one line that says what to do."""
+        error = CannotListenError("127.0.0.1", 80, OSError(errno.EADDRINUSE, "Address already in use"))
+        self.assertEqual(
+            self.refuse(error, foreground=True),
+            "cannot listen on 127.0.0.1:80: Address already in use; "
+            "end the program that has the port, or choose another one with --port",
+        )
+
+    def test_not_allowed(self) -> None:
+        """Other reasons are given as the system gives them."""
+        error = CannotListenError("", 80, OSError(errno.EACCES, "Permission denied"))
+        self.assertEqual(self.refuse(error, foreground=True), "cannot listen on 80: Permission denied")
+
+    def test_socket_file(self) -> None:
+        """A Unix socket has no interface, and its reason may be words."""
+        error = CannotListenError(None, "/run/x", "Cannot acquire lock")
+        self.assertEqual(self.refuse(error, foreground=True), "cannot listen on /run/x: Cannot acquire lock")
+
+    def test_daemon(self) -> None:
+        """A daemon fails the way twistd waits for."""
+        error = CannotListenError("", 80, OSError(errno.EADDRINUSE, "Address already in use"))
+        self.assertIn("cannot listen", self.refuse(error, foreground=False))
+
+    def test_other_errors(self) -> None:
+        """An error of our own is not dressed up."""
+        service: Any = supervised(self.reactor, Worker(ValueError("bug")), 30.0)
+        self.assertRaises(ValueError, service.startService)
+
+
+class StopTests(Case):
+    """Stopping."""
+
+    def test_at_once(self) -> None:
+        """A service without anything to finish stops at once."""
+        worker = Worker()
+        self.successResultOf(self.stop(worker))
+        self.assertEqual(worker.seen[-1], "stop")
+
+    def stop(self, worker: Worker) -> Deferred[None]:
+        """Start and stop a service with a grace of thirty seconds."""
+        service: Any = supervised(self.reactor, worker, 30.0)
+        service.startService()
+        stopping: Deferred[None] = service.stopService()
+        return stopping
+
+    def test_waits(self) -> None:
+        """What a service finishes is waited for."""
+        worker = Worker()
+        worker.stopped = Deferred()
+        stopping = self.stop(worker)
+        self.reactor.advance(29.0)
+        self.assertNoResult(stopping)
+        worker.stopped.callback(None)
+        self.successResultOf(stopping)
+
+    def test_not_for_ever(self) -> None:
+        """A service that does not end is ended, some seconds after its own grace."""
+        worker = Worker()
+        worker.stopped = Deferred()
+        stopping = self.stop(worker)
+        self.reactor.advance(30.0)
+        self.assertNoResult(stopping)
+        self.reactor.advance(LAST_STEPS)
+        self.successResultOf(stopping)
+        self.assertEqual(self.last_message(), "some work did not end within its grace; ending without it")
+
+    def test_failure(self) -> None:
+        """A failure to stop is for Twisted to log."""
+        worker = Worker()
+        worker.stopped = Deferred()
+        stopping = self.stop(worker)
+        worker.stopped.errback(ValueError("bug"))
+        self.failureResultOf(stopping, ValueError)
+
+    def test_second_signal(self) -> None:
+        """From the moment the process begins to stop, a signal ends it without more ado."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number, handler in before.items():
+            self.addCleanup(signal.signal, number, handler)
+        service: Any = supervised(self.reactor, Worker(), 30.0)
+        service.startService()
+        ((trigger, arguments, _),) = self.reactor.triggers["before"]["shutdown"]
+        trigger(*arguments)
+        self.assertEqual([signal.getsignal(number) for number in before], [signal.SIG_DFL] * 2)
+
+
+class RunTests(Case):
+    """Running in the foreground."""
+
+    def test_run(self) -> None:
+        """The service is started, runs with the reactor, and is stopped with it."""
+        worker = Worker()
+        run_service(self.reactor, worker)
+        self.assertTrue(self.reactor.hasRun)
+        self.assertEqual(worker.seen, ["privileged", "start"])
+        self.assertIn((worker.stopService, (), {}), self.reactor.triggers["before"]["shutdown"])
+
+    def test_real_signals(self) -> None:
+        """In a real process: the first SIGTERM begins to stop, the second ends although work remains."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )  # fmt: skip
+        assert process.stdout is not None
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.kill)
+        for line in ("started", "stopping"):
+            self.assertEqual(process.stdout.readline().strip(), line)
+            process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(20), -signal.SIGTERM)
+
+
+STUBBORN = """
+from twisted.application.service import Service
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from slime.process import run_service, supervised
+
+class Stubborn(Service):
+    def startService(self):
+        reactor.callWhenRunning(print, "started", flush=True)
+    def stopService(self):
+        reactor.callLater(0, print, "stopping", flush=True)
+        return Deferred()
+
+run_service(reactor, supervised(reactor, Stubborn(), 60.0))
+"""
