@@ -76,7 +76,7 @@ class MalformedTests(CallCase):
         """The failure says what is wrong, in words."""
         self.ask()
         self.say(MALFORMED["folded field"])
-        self.assertEqual(self.sink.detail, "a field line is folded")
+        self.assertIn("folded", self.sink.detail)
 
     def test_head_limit(self) -> None:
         """The bound of a head is a setting."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DialTimeout
-from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.error import ConnectingCancelledError, DNSLookupError
+from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
