@@ -83,11 +83,12 @@ class Dispatcher:
             group = self._classes[seat.rights] = _Class(seat.rights)
             self._reclassify()
         group.members += 1
+        seat.group = group
         return self._fill(seat)
 
     def leave(self, seat: Seat) -> None:
         """An agent is gone. Its tickets have no seat any more; what becomes of them is the caller's say."""
-        group = self._classes[seat.rights]
+        group = seat.group
         seat.slots = 0
         for ticket in seat.tickets:
             self._unask(ticket)
@@ -157,7 +158,7 @@ class Dispatcher:
     def _seat(self, ticket: Ticket, seat: Seat) -> Seat:
         ticket.seat = seat
         seat.tickets[ticket] = None
-        group = self._classes[seat.rights]
+        group = seat.group
         group.idle.pop(seat, None)
         group.busy.pop(seat, None)
         self._note(seat)
@@ -165,7 +166,7 @@ class Dispatcher:
 
     def _note(self, seat: Seat) -> None:
         """Keep the class's lists true after a change to one of its agents."""
-        group = self._classes[seat.rights]
+        group = seat.group
         taken = len(seat.tickets)
         if taken < seat.slots:
             if seat not in group.idle:
@@ -178,7 +179,7 @@ class Dispatcher:
     def _fill(self, seat: Seat) -> list[Decision]:
         """The seat changed: seat who waits, then send ahead, then call back who would gain."""
         made: list[Decision] = []
-        group = self._classes[seat.rights]
+        group = seat.group
         while self.waiting and seat.free:
             queue = min((one for one in self._queues.values() if group in one.classes), key=_age, default=None)
             if queue is None:

@@ -18,12 +18,13 @@ from slime.errors import ErrorCode
 from slime.hub.answers import Trouble
 from slime.hub.dispatch import Dispatcher
 from slime.hub.exchange import Exchange, ExchangePolicy, StreamLink
+from slime.hub.patience import PatienceWheel
 from slime.hub.seats import Assignment, Balance, Decision, Rights, Seat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+    from twisted.internet.interfaces import IReactorTime
 
 __all__ = ["AgentLink", "AgentPool", "PoolLimits"]
 
@@ -85,7 +86,7 @@ class AgentPool:
         self._seats: dict[str, Seat] = {}
         self._admitted: set[Exchange] = set()
         self._pending: dict[Exchange, Deferred[DeferredSemaphore]] = {}
-        self._timers: dict[Exchange, IDelayedCall] = {}
+        self._patience: PatienceWheel[Exchange] = PatienceWheel(clock, _out_of_patience)
         self._idle: Deferred[None] | None = None
 
     # -- exchanges ------------------------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ class AgentPool:
         elif self.waiting >= self._limits.max_queue:
             exchange.fail(Trouble(ErrorCode.QUEUE_FULL))
         else:
-            self._start_patience(exchange)
+            self._patience.start(exchange, exchange.wishes.patience)
             pending = self._pending[exchange] = self._admission.acquire()
             pending.addCallback(self._admit_later, exchange).addErrback(_ignore_cancelled)
 
@@ -121,25 +122,12 @@ class AgentPool:
         elif self.waiting >= self._limits.max_queue:
             exchange.fail(Trouble(ErrorCode.QUEUE_FULL))
         else:
-            self._start_patience(exchange)
+            self._patience.start(exchange, exchange.wishes.patience)
             self._perform(self._dispatcher.enqueue(exchange.ticket))
 
-    def _start_patience(self, exchange: Exchange) -> None:
-        if exchange not in self._timers:
-            self._timers[exchange] = self._clock.callLater(exchange.wishes.patience, self._out_of_patience, exchange)
-
-    def _out_of_patience(self, exchange: Exchange) -> None:
-        del self._timers[exchange]
-        exchange.fail(Trouble(ErrorCode.QUEUE_TIMEOUT))
-
-    def _stop_patience(self, exchange: Exchange) -> None:
-        timer = self._timers.pop(exchange, None)
-        if timer is not None:
-            timer.cancel()
-
     def _assign(self, exchange: Exchange, seat: Seat, ahead: bool = False) -> None:
-        if self._timers and not ahead:
-            self._stop_patience(exchange)
+        if not ahead:
+            self._patience.stop(exchange)
         exchange.assigned_at = self._clock.seconds()
         exchange.assign(seat.owner, ahead)
 
@@ -155,8 +143,7 @@ class AgentPool:
         """The upstream has begun: the wait for a slot is over, wherever it was spent."""
         exchange.started_at = self._clock.seconds()
         self._dispatcher.started(exchange.ticket)
-        if self._timers:
-            self._stop_patience(exchange)
+        self._patience.stop(exchange)
 
     def withdraw(self, exchange: Exchange) -> None:
         """The exchange wants no slot any more."""
@@ -174,15 +161,14 @@ class AgentPool:
         if isinstance(seat, Seat):
             self._assign(exchange, seat)
         else:
-            self._start_patience(exchange)
+            self._patience.start(exchange, exchange.wishes.patience)
             self._perform(self._dispatcher.enqueue(ticket, front=True))
         return True
 
     def finished(self, exchange: Exchange) -> None:
         """The application has its answer, or is gone."""
         exchange.finished_at = self._clock.seconds()
-        if self._timers:
-            self._stop_patience(exchange)
+        self._patience.stop(exchange)
         if exchange in self._admitted:
             self._admitted.discard(exchange)
             self._admission.release()
@@ -247,6 +233,10 @@ class AgentPool:
         else:
             done.callback(None)
         return done
+
+
+def _out_of_patience(exchange: Exchange) -> None:
+    exchange.fail(Trouble(ErrorCode.QUEUE_TIMEOUT))
 
 
 def _ignore_cancelled(failure: Failure) -> None:

@@ -50,6 +50,7 @@ class Seat:
     """An agent as the dispatcher sees it.
 
     :ivar owner: whatever the caller wants to find again; the dispatcher never looks at it.
+    :ivar group: its class, the dispatcher's own.
     :ivar slots: how many requests the agent may run at a time, now.
     :ivar prefetch: how many more it may hold for each slot, at most.
     :ivar rtt: round trip to the agent in seconds.
@@ -57,10 +58,11 @@ class Seat:
     :ivar tickets: what it has, in the order in which it was sent: the first ``slots`` run, the others are held.
     """
 
-    __slots__ = ("owner", "prefetch", "rights", "rtt", "service_time", "slots", "tickets")
+    __slots__ = ("group", "owner", "prefetch", "rights", "rtt", "service_time", "slots", "tickets")
 
     def __init__(self, owner: Any, rights: Rights, slots: int, prefetch: int = 0) -> None:
         self.owner = owner
+        self.group: Any = None
         self.rights = rights
         self.slots = slots
         self.prefetch = prefetch

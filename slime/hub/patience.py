@@ -1,0 +1,71 @@
+"""One timer for everybody who waits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+__all__ = ["TICK", "PatienceWheel"]
+
+#: How exact deadlines are, in seconds: nobody is called before the deadline, or later than this after it.
+TICK = 0.1
+
+Waiter = TypeVar("Waiter", bound=Hashable)
+
+
+class PatienceWheel(Generic[Waiter]):
+    """Calls ``expired`` for each waiter whose time is up.
+
+    A reactor's timer costs more than all the rest of a short wait, and most waits are short. Here to begin and to
+    end one is an entry in a dictionary each; the reactor has one timer, and only while somebody waits.
+    """
+
+    def __init__(self, clock: IReactorTime, expired: Callable[[Waiter], object]) -> None:
+        self._clock = clock
+        self._expired = expired
+        self._buckets: dict[int, dict[Waiter, None]] = {}
+        self._ticks: dict[Waiter, int] = {}
+        self._done = 0
+        self._timer: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        return len(self._ticks)
+
+    def __contains__(self, waiter: object) -> bool:
+        return waiter in self._ticks
+
+    def start(self, waiter: Waiter, seconds: float) -> None:
+        """Let the waiter wait for so long at most; if it waits already, nothing changes."""
+        if waiter in self._ticks:
+            return
+        now = self._clock.seconds()
+        if self._timer is None:
+            self._done = math.floor(now / TICK)
+            self._timer = self._clock.callLater(TICK, self._turn)
+        tick = max(math.ceil((now + seconds) / TICK), self._done + 1)
+        self._ticks[waiter] = tick
+        self._buckets.setdefault(tick, {})[waiter] = None
+
+    def stop(self, waiter: Waiter) -> None:
+        """The waiter waits no longer; it need not have waited at all."""
+        tick = self._ticks.pop(waiter, None)
+        if tick is not None:
+            bucket = self._buckets[tick]
+            del bucket[waiter]
+            if not bucket:
+                del self._buckets[tick]
+
+    def _turn(self) -> None:
+        now = math.floor(self._clock.seconds() / TICK)
+        due = [tick for tick in range(self._done + 1, now + 1) if tick in self._buckets]
+        self._done = now
+        late = [waiter for tick in due for waiter in self._buckets.pop(tick)]
+        for waiter in late:
+            del self._ticks[waiter]
+        self._timer = self._clock.callLater(TICK, self._turn) if self._ticks else None
+        for waiter in late:
+            self._expired(waiter)
