@@ -58,7 +58,7 @@ class TunnelProtocolMixin(HardenedWebSocket):
         """The WebSocket is open; the hub waits for HELLO, the agent sends it."""
 
     def frames_received(self, frames: Sequence[Frame]) -> None:
-        """Frames of one message, valid and in order, less PONGs. Gives each to :meth:`frame_received`."""
+        """The frames of one message, at least one, valid and in order. Gives each to :meth:`frame_received`."""
         for frame in frames:
             if self._phase is not Phase.OPEN:
                 return
@@ -140,7 +140,8 @@ class TunnelProtocolMixin(HardenedWebSocket):
         frames = self.tunnel.receive(payload)
         if Pong in map(type, frames):
             frames = self._without_pongs(frames)
-        self.frames_received(frames)
+        if frames:
+            self.frames_received(frames)
         self.schedule_flush()
 
     def websocket_over(self, reason: str, clean: bool) -> None:

@@ -1,0 +1,102 @@
+"""Stand-ins for what surrounds an agent's workers: an upstream's client, and a link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+from slime.agent.upstream.call import ResponseSink
+from slime.agent.upstream.client import UpstreamClient
+from slime.agent.worker import Bounds, Workshop
+from slime.errors import ErrorCode
+from slime.http.fields import Fields
+from slime.http.forwarding import UpstreamAddress
+from slime.http.head import HeadLimits, RequestHead, ResponseHead
+from slime.tunnel import Frame
+
+HEAD = b"GET /v1/models HTTP/1.1\r\nHost: app.example\r\nAccept: */*\r\n\r\n"
+ANSWER = ResponseHead(b"1.1", 200, b"OK", [(b"Content-Type", b"text/plain"), (b"Connection", b"close")])
+ANSWER_BLOCK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+
+
+@dataclass(eq=False)
+class ScriptedCall:
+    """A call: writes down what the worker does, and is what the test makes the upstream say."""
+
+    head: RequestHead
+    length: int | None
+    sink: ResponseSink
+    done: list[Any] = field(default_factory=list)
+
+    def write(self, data: bytes) -> None:
+        self.done.append(data)
+
+    def end(self, trailers: Fields | None = None) -> None:
+        self.done.append(("end", trailers))
+
+    def abort(self) -> None:
+        self.done.append("abort")
+
+    def pause(self) -> None:
+        self.done.append("pause")
+
+    def resume(self) -> None:
+        self.done.append("resume")
+
+    def answer(self, body: bytes = b"hello") -> None:
+        """Everything in one turn, as most small answers are."""
+        self.sink.started()
+        self.sink.head(ANSWER, len(body))
+        if body:
+            self.sink.data(body)
+        self.sink.end([])
+
+
+class ScriptedClient:
+    """An upstream's client that connects to nothing."""
+
+    def __init__(self) -> None:
+        address = UpstreamAddress(b"upstream:80", b"/base")
+        self.target = SimpleNamespace(address=address, label="http://upstream/base")
+        self.calls: list[ScriptedCall] = []
+        self.unreachable = False
+        self.closed = False
+
+    def start(self, head: RequestHead, body_length: int | None, sink: ResponseSink) -> ScriptedCall:
+        call = ScriptedCall(head, body_length, sink)
+        self.calls.append(call)
+        if self.unreachable:
+            sink.failed(ErrorCode.UPSTREAM_UNREACHABLE, "it refuses connections")
+        return call
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def scripted_shop(slots: int = 1, ahead: int = 4) -> tuple[Workshop, ScriptedClient]:
+    """A workshop, and the client it uses."""
+    client = ScriptedClient()
+    return Workshop(cast(UpstreamClient, client), Bounds(slots, ahead, HeadLimits())), client
+
+
+class LinkStub:
+    """A link to nobody."""
+
+    def __init__(self) -> None:
+        self.sent: list[Frame] = []
+        self.used: list[tuple[int, int]] = []
+        self.forgotten: list[int] = []
+        self.waiting = 0
+
+    def send(self, frame: Frame) -> None:
+        self.sent.append(frame)
+
+    def consumed(self, stream_id: int, amount: int) -> None:
+        self.used.append((stream_id, amount))
+
+    def queued(self, stream_id: int) -> int:
+        return self.waiting
+
+    def forget(self, stream_id: int) -> None:
+        self.forgotten.append(stream_id)
