@@ -32,9 +32,10 @@ unit: .venv/installed
 docs: .venv/installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
-## settings: write docs/settings.rst anew after a change to the table of settings
+## settings: write the pages that follow from the tables of settings and errors anew
 settings: .venv/installed
-	$(BIN)/python -m slime.reference > docs/settings.rst
+	$(BIN)/python -m slime.reference settings > docs/settings.rst
+	$(BIN)/python -m slime.reference errors > docs/errors.rst
 
 .venv/installed: setup.py setup.cfg $(wildcard requirements/*.txt)
 	$(PYTHON) -m venv .venv

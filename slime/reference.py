@@ -1,6 +1,6 @@
-"""The settings table as texts: what ``--help`` shows, and the reference page of the documentation.
+"""The tables of settings and errors as texts: what ``--help`` shows, and pages of the documentation.
 
-``python -m slime.reference`` prints the page as reStructuredText.
+``python -m slime.reference settings`` and ``... errors`` print a page as reStructuredText.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING
 
+from slime.errors import ErrorCode
 from slime.settings import GROUPS, AgentConfig, HubConfig, RegisterConfig, Setting, settings_of
 from slime.sources import with_files
 from slime.values import BOOLEAN
 
-__all__ = ["help_text", "settings_page"]
+__all__ = ["errors_page", "help_text", "settings_page"]
 
 _FLAG_COLUMN = 30
 
@@ -83,16 +84,45 @@ _COMMANDS = (
 )
 
 
+_SETTINGS_PAGE = """\
+Settings
+========
+
+.. This page is written by ``make settings``, from the tables in slime/settings.py.
+
+Every setting can be given in several ways. The first of these that has it counts:
+
+1. the command line: ``--max-body 10MB`` or ``--max-body=10MB``;
+2. the environment: ``SLIME_MAX_BODY=10MB``, or one of the shorter names given below; an empty variable says nothing;
+3. for secrets, a file of that name in ``$CREDENTIALS_DIRECTORY`` (systemd's ``LoadCredential=``);
+4. the YAML file: ``max-body: 10MB``. It is ``~/.slime.yaml`` unless ``--config`` or ``SLIME_CONFIG`` names another
+   one, and serves all commands. Case, ``-`` and ``_`` in keys do not matter; an unknown key is an error;
+5. the default.
+
+``twistd slime-hub`` and ``twistd slime-agent`` take the same options as ``slime hub run`` and ``slime agent run``.
+
+Durations are written like ``90s``, ``1h2m3s``, ``250ms`` or ``7d``; a bare number is seconds. Sizes are written like
+``64KiB`` or ``10MB``; a bare number is bytes, and ``K``, ``M``, ``G`` alone are powers of 1024. A switch is given as
+``--report-hardware`` or ``--report-hardware=false``. Where several values are possible, they are joined by commas or
+the option is repeated; endpoints are separated by spaces.
+
+Give secrets in files. Everyone on the machine can read a command line, and an environment is easily logged.
+
+On Kubernetes, do not name a service ``slime``: for its pods that sets ``SLIME_PORT`` to something that is not a port
+(or set ``enableServiceLinks: false``).
+"""
+
+
 def settings_page() -> str:
     """Every setting of every command as reStructuredText, with all ways of giving it."""
-    lines: list[str] = []
+    lines = [_SETTINGS_PAGE]
     for command, title, config in _COMMANDS:
         lines += [title, "-" * len(title), ""]
         for group, settings in by_group(with_files(settings_of(config))).items():
             lines += [f"**{group}**", ""]
             for setting in settings:
                 lines += _section(setting, command)
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _section(setting: Setting, command: str) -> Iterator[str]:
@@ -123,5 +153,35 @@ def _facts(setting: Setting) -> str:
     return " ".join(facts)
 
 
+_ERRORS_PAGE = """\
+Errors
+======
+
+.. This page is written by ``make settings``, from the table in slime/errors.py.
+
+What the hub answers by itself says so: the field ``Slime-Error`` holds one of these codes, so that slime's own 503 can
+be told from an upstream's. The body is ``application/problem+json`` (:rfc:`9457`) for a client that accepts it, and
+one line of text for others. The number is what stands for the code on the link between hub and agent.
+
+.. list-table::
+   :header-rows: 1
+
+   * - Status
+     - Code
+     - Number
+     - Meaning
+"""
+
+
+def errors_page() -> str:
+    """Every error code as reStructuredText."""
+    rows = [
+        f"   * - {code.status}\n     - ``{code.slug}``\n     - {code.wire}\n     - {code.title}" for code in ErrorCode
+    ]
+    return _ERRORS_PAGE + "\n".join(rows) + "\n"
+
+
+PAGES = {"settings": settings_page, "errors": errors_page}
+
 if __name__ == "__main__":
-    sys.stdout.write(settings_page())
+    sys.stdout.write(PAGES[sys.argv[1]]())

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime import values
-from slime.reference import help_text, settings_page
+from slime.reference import errors_page, help_text, settings_page
 from slime.settings import AgentConfig, HubConfig, RegisterConfig, Setting, settings_of
 from slime.sources import (
     ALL_SETTINGS,
@@ -184,10 +184,11 @@ class TableTests(Case):
             for setting in with_files(settings_of(config)):
                 self.assertIn(f"\n  {setting.flag}", text)
 
-    def test_page(self) -> None:
-        """The page of settings in the documentation is the one that the table makes (``make settings``)."""
-        page = Path(__file__).parent.parent / "docs" / "settings.rst"
-        self.assertEqual(page.read_text("utf-8"), settings_page())
+    def test_pages(self) -> None:
+        """The pages in the documentation are the ones that the tables make (``make settings`` writes them)."""
+        docs = Path(__file__).parent.parent / "docs"
+        for name, page in (("settings.rst", settings_page()), ("errors.rst", errors_page())):
+            self.assertEqual((docs / name).read_text("utf-8"), page)
 
     def test_page_has_everything(self) -> None:
         """Flag, spelling of the seed, variables and key of every setting are on the page."""
