@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTime
 from zope.interface import implementer
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Sender:
         self._resume = resume
         self._due = due
         self._call: IDelayedCall | None = None
+        self._transport: IConsumer | None = None
         self._full_since: float | None = None
 
     def schedule(self) -> None:
@@ -52,11 +53,18 @@ class Sender:
         for stream_id in self._tunnel.drained():
             self._resume(stream_id)
 
-    def cancel(self) -> None:
-        """Forget the flush asked for."""
+    def start(self, transport: IConsumer) -> None:
+        """The transport is ready: let it say when it holds enough."""
+        self._transport = transport
+        transport.registerProducer(self, True)
+
+    def stop(self) -> None:
+        """The link is over: forget the flush asked for, and let the transport go."""
         if self._call is not None:
             self._call.cancel()
             self._call = None
+        if self._transport is not None:
+            self._transport.unregisterProducer()
 
     def stalled(self, now: float, patience: float) -> bool:
         """Whether the transport has taken nothing for ``patience`` seconds."""

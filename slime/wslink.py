@@ -132,7 +132,7 @@ class TunnelProtocolMixin(HardenedWebSocket):
 
     def websocket_opened(self) -> None:
         """The greetings come next."""
-        self.transport.registerProducer(self._sender, True)
+        self._sender.start(self.transport)
         self.tunnel_opened()
 
     def message_received(self, payload: bytes) -> None:
@@ -146,10 +146,9 @@ class TunnelProtocolMixin(HardenedWebSocket):
 
     def websocket_over(self, reason: str, clean: bool) -> None:
         """So is the link."""
-        self._sender.cancel()
+        self._sender.stop()
         if self._next_tick is not None:
             self._next_tick.cancel()
-        self.transport.unregisterProducer()
         self.tunnel_closed(reason, clean)
 
     # -- inside ----------------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
-"""Stand-ins for what surrounds an agent's workers: an upstream's client, and a link."""
+"""Stand-ins for what surrounds an agent: its upstream's client, a link, and the hub's end of one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 
 from slime.agent.upstream.call import ResponseSink
 from slime.agent.upstream.client import UpstreamClient
@@ -13,7 +15,8 @@ from slime.errors import ErrorCode
 from slime.http.fields import Fields
 from slime.http.forwarding import UpstreamAddress
 from slime.http.head import HeadLimits, RequestHead, ResponseHead
-from slime.tunnel import Frame
+from slime.tunnel import Frame, Hello, Role, TunnelConnection, Welcome
+from slime.wslink import SUBPROTOCOL, TunnelProtocolMixin, harden
 
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: app.example\r\nAccept: */*\r\n\r\n"
 ANSWER = ResponseHead(b"1.1", 200, b"OK", [(b"Content-Type", b"text/plain"), (b"Connection", b"close")])
@@ -100,3 +103,41 @@ class LinkStub:
 
     def forget(self, stream_id: int) -> None:
         self.forgotten.append(stream_id)
+
+
+class HubEnd(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]
+    """The hub's end of a link: welcomes the agent, and writes down what it says."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__(TunnelConnection(Role.HUB), clock, 10.0)
+        self.messages: list[list[Frame]] = []
+        self.reason = ""
+
+    def frames_received(self, frames: Any) -> None:
+        self.messages.append(list(frames))
+        if isinstance(frames[0], Hello):
+            self.send(Welcome(session="s1", window=65536))
+            self.established(10.0)
+
+    def tunnel_closed(self, reason: str, clean: bool) -> None:
+        self.reason = reason
+
+    def open(self, head: bytes = HEAD, length: int | None = 0, prefetch: bool = False) -> int:
+        """Give the agent a request; its stream's id."""
+        self.schedule_flush()
+        return self.tunnel.open(head, length, prefetch)
+
+
+class HubFactory(WebSocketServerFactory):  # type: ignore[misc]
+    """Makes hub's ends."""
+
+    def __init__(self, clock: Any) -> None:
+        super().__init__(protocols=[SUBPROTOCOL], reactor=clock)
+        harden(self)
+        self.ends: list[HubEnd] = []
+
+    def buildProtocol(self, addr: Any) -> HubEnd:
+        end = HubEnd(self.reactor)
+        end.factory = self
+        self.ends.append(end)
+        return end

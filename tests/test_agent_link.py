@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
@@ -26,39 +23,14 @@ from slime.tunnel import (
     Reset,
     Revoke,
     Revoked,
-    Role,
     Started,
-    TunnelConnection,
-    Welcome,
 )
-from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
-from tests.agent_fakes import ANSWER, ANSWER_BLOCK, HEAD, ScriptedCall, scripted_shop
+from slime.wslink import CloseCode
+from tests.agent_fakes import ANSWER, ANSWER_BLOCK, HubEnd, HubFactory, ScriptedCall, scripted_shop
 
 URL = "ws://hub.example:8080/v1/agent/tunnel"
 TOKEN = "slime1-token-of-the-agent"
 HELLO = Hello(agent_id="a1", name="host", slots=2, prefetch=4, window=65536)
-
-
-class Hub(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]
-    """The hub's end: welcomes the agent, and writes down what it says."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__(TunnelConnection(Role.HUB), clock, 10.0)
-        self.messages: list[list[Frame]] = []
-        self.reason = ""
-
-    def frames_received(self, frames: Any) -> None:
-        self.messages.append(list(frames))
-        if isinstance(frames[0], Hello):
-            self.send(Welcome(session="s1", window=65536))
-            self.established(10.0)
-
-    def tunnel_closed(self, reason: str, clean: bool) -> None:
-        self.reason = reason
-
-    def open(self, head: bytes = HEAD, length: int | None = 0, prefetch: bool = False) -> int:
-        self.schedule_flush()
-        return self.tunnel.open(head, length, prefetch)
 
 
 class LinkCase(SynchronousTestCase):
@@ -84,12 +56,9 @@ class LinkCase(SynchronousTestCase):
         while self.pump.flush():
             self.clock.advance(0)
 
-    def linked(self) -> Hub:
+    def linked(self) -> HubEnd:
         """A hub that has welcomed the agent."""
-        factory = WebSocketServerFactory(URL, protocols=[SUBPROTOCOL], reactor=self.clock)
-        harden(factory)
-        self.hub = hub = Hub(self.clock)
-        hub.factory = factory
+        self.hub = hub = HubFactory(self.clock).buildProtocol(None)
         hub.makeConnection(FakeTransport(hub, True))
         self.pump = IOPump(self.link, hub, self.link.transport, hub.transport, False)
         self.settle()

@@ -115,8 +115,9 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
             self.failHandshake(self._refusal.reason)
 
     def failHandshake(self, reason: str) -> None:
-        """This is no hub, or not one that lets us in."""
-        self.abort(printable(reason))
+        """This is no hub, or not one that lets us in; whoever dials says so."""
+        self._over(reason, clean=False)
+        self.transport.abortConnection()
 
     # -- the link's own life --------------------------------------------------------------------------------------
 
