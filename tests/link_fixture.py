@@ -163,7 +163,8 @@ class AgentPeer(Peer):
 class MemoryHub:
     """A hub on a clock of its own."""
 
-    def __init__(self, policy: LinkPolicy = LinkPolicy(SECRET), limits: PoolLimits = PoolLimits()) -> None:
+    def __init__(self, policy: LinkPolicy | None = None, limits: PoolLimits | None = None) -> None:
+        policy, limits = policy or LinkPolicy(SECRET), limits or PoolLimits()
         self.clock = Clock()
         self.clock.advance(time.time())
         self.finished: list[Exchange] = []
