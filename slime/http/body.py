@@ -11,11 +11,14 @@ __all__ = ["encode_chunk", "is_trailer", "last_chunk"]
 MAX_CHUNK = 2**40
 """Bytes in one chunk: more than anybody sends, less than anybody's integers hold."""
 
-MAX_SIZE_LINE = 256
-"""Bytes in the line that begins a chunk, extensions and line breaks included."""
+MAX_EXTENSIONS = 256
+"""Bytes of extensions of one chunk."""
 
-MAX_EXTENSION_BYTES = 16384
-"""Bytes of chunk extensions in one message, which carry nothing and would cost nothing to send."""
+MAX_EXTENSIONS_IN_ALL = 16384
+"""Bytes of extensions in one message: they carry nothing, so that many of them are an attack."""
+
+SIZE_LINE_WINDOW = 300
+"""Bytes in which a line that begins a chunk must end, with the line break that ends the chunk before."""
 
 # chunk-size [chunk-ext] CRLF, with the bad whitespace that a recipient has to parse (section 7.1.1).
 _SIZE_LINE = (

@@ -48,10 +48,12 @@ __all__ = [
 UNTIL_CLOSE = -1
 """The length of a response's body that ends where the connection ends."""
 
-_MAX_METHOD = 64
+MAX_METHOD = 64
+"""Bytes of a method; the longest registered one has 17."""
+
 _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([!\"$-~]+) HTTP/1\.([01])\r\n")
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n")
-_OTHER_VERSION = re.compile(rb"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]\r\n")
+_OTHER_VERSION = re.compile(TOKEN + rb" [!\"$-~]+ HTTP/[0-9]\.[0-9]\r\n")
 _VERSIONS = {b"0": b"1.0", b"1": b"1.1"}
 _LENGTHS = frozenset([b"content-length", b"transfer-encoding"])
 _FRAMING = _LENGTHS | {b"host"}
@@ -151,7 +153,7 @@ def read_request_line(block: bytes, limits: HeadLimits) -> tuple[bytes, bytes, b
     method, target, minor = found.groups()
     if len(target) > limits.target_bytes:
         raise BadMessage(ErrorCode.TARGET_TOO_LONG, "the target is too long")
-    if len(method) > _MAX_METHOD:
+    if len(method) > MAX_METHOD:
         raise BadMessage(ErrorCode.UNSUPPORTED, "the method is unheard of")
     return method, target, _VERSIONS[minor], found.end()
 

@@ -17,10 +17,11 @@ chunk is complete: garbage never completes anything.
 from __future__ import annotations
 
 from slime.errors import BadMessage, ErrorCode, LocalProtocolError
-from slime.http.body import MAX_SIZE_LINE, encode_chunk, is_trailer, last_chunk
+from slime.http.body import encode_chunk, is_trailer, last_chunk
 from slime.http.fields import REQUEST_FAULTS, RESPONSE_FAULTS, Fields
 from slime.http.head import (
     DEFAULT,
+    MAX_METHOD,
     UNTIL_CLOSE,
     HeadLimits,
     RequestHead,
@@ -109,7 +110,7 @@ class RequestParser(MessageReader[RequestHead]):
         if end >= 0:
             read_request_line(self._buffer[self._at : end + 2], self._limits)
             self._line_checked = True
-        elif self.buffered > self._limits.target_bytes + MAX_SIZE_LINE:
+        elif self.buffered > self._limits.target_bytes + MAX_METHOD + len(b"  HTTP/1.1"):
             raise BadMessage(ErrorCode.TARGET_TOO_LONG, "the request line is too long")
 
     def _trailers(self, fields: Fields) -> Fields:

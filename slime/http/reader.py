@@ -12,10 +12,11 @@ from slime.http.body import (
     FIRST_CHUNK,
     FIRST_CHUNK_SO_FAR,
     MAX_CHUNK,
-    MAX_EXTENSION_BYTES,
-    MAX_SIZE_LINE,
+    MAX_EXTENSIONS,
+    MAX_EXTENSIONS_IN_ALL,
     NEXT_CHUNK,
     NEXT_CHUNK_SO_FAR,
+    SIZE_LINE_WINDOW,
 )
 from slime.http.fields import Faults, Fields, parse_fields, refuse_hopeless
 from slime.http.head import HeadLimits, RequestHead, ResponseHead
@@ -155,10 +156,10 @@ class MessageReader(Generic[HeadT]):
         """The lines before the next empty line, the CRLF of each included; ``None`` if it is not here yet."""
         buffer, at = self._buffer, self._at
         end = buffer.find(b"\r\n\r\n", at + self._scanned)
+        if (end if end >= 0 else len(buffer) - 3) - at > max_bytes:
+            raise BadMessage(self._faults.too_large, "too many bytes come before an empty line")
         if end < 0:
             refuse_hopeless(buffer, at + self._scanned, self._faults)
-            if len(buffer) - at > max_bytes + 3:
-                raise BadMessage(self._faults.too_large, "too many bytes have come without an empty line")
             self._scanned = max(0, len(buffer) - at - 3)
             return None
         self._scanned = 0
@@ -194,7 +195,7 @@ class MessageReader(Generic[HeadT]):
         buffer, at, left, end = self._buffer, self._at, self._left, len(self._buffer)
         while at < end:
             if not left:
-                found = self._next_chunk.match(buffer, at, at + MAX_SIZE_LINE)
+                found = self._next_chunk.match(buffer, at, at + SIZE_LINE_WINDOW)
                 if found is None:
                     break
                 digits, extensions = found.groups()
@@ -214,7 +215,8 @@ class MessageReader(Generic[HeadT]):
 
     def _weigh(self, size: int, extensions: bytes) -> None:
         self._extensions += len(extensions)
-        if size > MAX_CHUNK or self._extensions > MAX_EXTENSION_BYTES:
+        too_many = len(extensions) > MAX_EXTENSIONS or self._extensions > MAX_EXTENSIONS_IN_ALL
+        if too_many or size > MAX_CHUNK:
             raise BadMessage(self._faults.broken, "a chunk or its extensions are too large")
 
     def _between_chunks(self) -> EndOfMessage | Signal:
@@ -224,7 +226,7 @@ class MessageReader(Generic[HeadT]):
         if self._left or not self.buffered:
             return _NEED_DATA
         so_far = FIRST_CHUNK_SO_FAR if self._next_chunk is FIRST_CHUNK else NEXT_CHUNK_SO_FAR
-        if self.buffered >= MAX_SIZE_LINE or not so_far.fullmatch(self._buffer, self._at):
+        if self.buffered >= SIZE_LINE_WINDOW or not so_far.fullmatch(self._buffer, self._at):
             raise BadMessage(self._faults.broken, "a chunk does not begin or end as it has to")
         if self._buffer.endswith(b"\r\n"):
             self._next_chunk = FIRST_CHUNK
