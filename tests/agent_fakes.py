@@ -15,6 +15,7 @@ from slime.errors import ErrorCode
 from slime.http.fields import Fields
 from slime.http.forwarding import UpstreamAddress
 from slime.http.head import HeadLimits, RequestHead, ResponseHead
+from slime.testing_upstream import Watched
 from slime.tunnel import Frame, Hello, Role, TunnelConnection, Welcome
 from slime.wslink import SUBPROTOCOL, TunnelProtocolMixin, harden
 
@@ -119,8 +120,18 @@ class HubEnd(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc
             self.send(Welcome(session="s1", window=65536))
             self.established(10.0)
 
+    def message_received(self, payload: bytes) -> None:
+        super().message_received(payload)
+        self.factory.happened()
+
     def tunnel_closed(self, reason: str, clean: bool) -> None:
         self.reason = reason
+        self.factory.happened()
+
+    @property
+    def frames(self) -> list[Frame]:
+        """Everything the agent has said."""
+        return [frame for message in self.messages for frame in message]
 
     def open(self, head: bytes = HEAD, length: int | None = 0, prefetch: bool = False) -> int:
         """Give the agent a request; its stream's id."""
@@ -128,11 +139,14 @@ class HubEnd(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc
         return self.tunnel.open(head, length, prefetch)
 
 
-class HubFactory(WebSocketServerFactory):  # type: ignore[misc]
+class HubFactory(WebSocketServerFactory, Watched):  # type: ignore[misc]
     """Makes hub's ends."""
 
+    noisy = False
+
     def __init__(self, clock: Any) -> None:
-        super().__init__(protocols=[SUBPROTOCOL], reactor=clock)
+        WebSocketServerFactory.__init__(self, protocols=[SUBPROTOCOL], reactor=clock)
+        Watched.__init__(self)
         harden(self)
         self.ends: list[HubEnd] = []
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -154,6 +154,13 @@ class KeeperTests(SynchronousTestCase):
         self.keeper.start()
         self.assertIsNone(self.successResultOf(self.keeper.stop(5)))
         self.assertEqual(self.endpoint.cancelled, 1)
+        self.assert_idle()
+
+    def test_endpoint_with_an_error_of_its_own(self) -> None:
+        """Twisted's TCP endpoints do not fail with CancelledError when they are cancelled."""
+        self.keeper.start()
+        self.endpoint.attempts[-1]._canceller = lambda attempt: attempt.errback(ConnectingCancelledError(None))
+        self.assertEqual(self.logged(lambda: self.successResultOf(self.keeper.stop(5))), [])
         self.assert_idle()
 
     def test_stop_while_resting(self) -> None:

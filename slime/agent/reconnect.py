@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -77,10 +77,12 @@ class LinkKeeper:
         self._backoff = backoff
         self._timeout = timeout
         self._link: AgentLink | None = None
+        self._stopping = False
         self._loop: Deferred[None] = succeed(None)
 
     def start(self) -> None:
         """Dial."""
+        self._stopping = False
         self._loop = Deferred.fromCoroutine(self._keep_linked())
         self._loop.addErrback(self._ended)
 
@@ -89,16 +91,17 @@ class LinkKeeper:
         return Deferred.fromCoroutine(self._stop(grace))
 
     async def _keep_linked(self) -> None:
-        while True:
-            end = await self._serve_one_link()
+        end = await self._serve_one_link()
+        while not self._stopping:
             rest = self._backoff.after(end)
             self._log.warn("no link to the hub: {reason}; dialling in {rest:.1f} s", reason=end.reason, rest=rest)
             await deferLater(self._reactor, rest)
+            end = await self._serve_one_link()
 
     async def _serve_one_link(self) -> LinkEnd:
         try:
             link = await self._connect()
-        except (ConnectError, OSError, defer.TimeoutError) as error:
+        except (ConnectError, ConnectingCancelledError, OSError, defer.TimeoutError) as error:
             return LinkEnd(f"cannot connect: {str(error) or type(error).__name__}")
         self._link = link
         try:
@@ -112,6 +115,8 @@ class LinkKeeper:
         return cast("Deferred[AgentLink]", connecting)
 
     async def _stop(self, grace: float) -> None:
+        # Some endpoints fail with an error of their own when they are cancelled, so cancelling alone will not do.
+        self._stopping = True
         link = self._link
         if link is not None:
             await self._drain(link, grace)
