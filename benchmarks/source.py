@@ -5,8 +5,9 @@
     python -m benchmarks.source
 
 ``GET /events?N`` streams N server-sent events at the rate of the suite, each with its number and the time at
-which it was sent; ``PUT /sink`` answers with length and SHA-256 of the body it got. It writes its port on
-standard output. A thread for each connection: none waits for another, whatever its client does.
+which it was sent; ``PUT /sink`` answers with the SHA-256 of the body it got; ``GET /small`` gives the small answer,
+and ``GET /gaps`` tells how long it had nothing to do between two of those. It writes its port on standard output.
+A thread for each connection: none waits for another, whatever its client does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, monotonic_ns, sleep
 from zlib import crc32
+
+from benchmarks.servers import BODY
 
 __all__ = ["INTERVAL", "event_line"]
 
@@ -31,6 +34,31 @@ def event_line(number: int) -> bytes:
     return b"data: %d %d %s\n\n" % (number, monotonic_ns(), PADDING.encode())
 
 
+class Idle:
+    """The pauses between small answers, in ms. Only one request runs at a time: that is what is measured."""
+
+    def __init__(self) -> None:
+        self._gaps: list[float] = []
+        self._ended = 0
+
+    def begin(self) -> None:
+        """A request is here."""
+        if self._ended:
+            self._gaps.append((monotonic_ns() - self._ended) / 1e6)
+
+    def end(self) -> None:
+        """Its answer is on the way."""
+        self._ended = monotonic_ns()
+
+    def take(self) -> list[float]:
+        """The pauses so far; what comes later starts anew."""
+        gaps, self._gaps, self._ended = self._gaps, [], 0
+        return gaps
+
+
+IDLE = Idle()
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
@@ -38,8 +66,19 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
+        """Give what the path names."""
+        name, _, count = self.path.partition("?")
+        if name == "/events":
+            self._events(int(count))
+        elif name == "/gaps":
+            self._answer(json.dumps(IDLE.take()).encode())
+        else:
+            IDLE.begin()
+            self._answer(BODY.encode())
+            IDLE.end()
+
+    def _events(self, count: int) -> None:
         """Stream events, each at its own time, whether the one before was late or not."""
-        count = int(self.path.partition("?")[2])
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -62,19 +101,16 @@ class Handler(BaseHTTPRequestHandler):
         left, digest = int(self.headers["Content-Length"]), hashlib.sha256()
         room = memoryview(bytearray(1 << 20))
         while left:
-            got = self.rfile.readinto(room[:min(left, len(room))])  # type: ignore[attr-defined]
+            got = self.rfile.readinto(room[:min(left, len(room))])
             if not got:
                 return
             digest.update(room[:got])
             left -= got
-        self._answer({"sha256": digest.hexdigest()})
+        self._answer(json.dumps({"sha256": digest.hexdigest()}).encode())
 
-    def _answer(self, value: object) -> None:
-        body = json.dumps(value).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def _answer(self, body: bytes) -> None:
+        """One write for all of it, as every serious server does."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

@@ -252,6 +252,7 @@ class SlotTests(SlimeTestCase):
         running = [fleet.upstream.next() for _ in range(3)]
         self.assertTrue(fleet.upstream.silent_for(0.2))
         running[1].answer(b"")
+        fleet.upstream.again(running[1])
         fourth = fleet.upstream.next()
         for served in (running[0], running[2], fourth):
             served.answer(b"")
@@ -263,9 +264,12 @@ class LostAgentTests(SlimeTestCase):
 
     def test_before_the_head(self) -> None:
         """502 ``agent-lost`` within a second, with what is known of the request's fate."""
-        fleet = self.fleet()
+        fleet = self.fleet("--num-worker", "2")
         asked = self.asking(fleet.hub, b"POST /", body=b"x")
         fleet.upstream.next()
+        other = self.asking(fleet.hub, b"GET /other")
+        fleet.upstream.serve()
+        self.assertEqual(other.response().status, 200)  # so the hub has heard that the first was started
         killed = monotonic()
         fleet.agent.child.signal(signal.SIGKILL)
         answer = asked.response()

@@ -1,0 +1,66 @@
+"""``python -m benchmarks``: run the suite, print one table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+from benchmarks import bulk, handover, small, tokens
+from benchmarks.figures import Figure, records, table
+from benchmarks.machine import describe
+from benchmarks.plan import Plan
+
+PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
+    "slots": small.many_slots,
+    "queue": small.one_slot,
+    "latency": small.one_connection,
+    "handover": handover.hand_over,
+    "streams": tokens.many_streams,
+    "first": tokens.one_stream,
+    "download": bulk.download,
+    "upload": bulk.upload,
+    "stall": bulk.stalled_reader,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run the parts that were asked for; status 1 if a figure falls short of its goal."""
+    asked = _parse(arguments)
+    figures: list[Figure] = []
+    for name in asked.parts or PARTS:
+        began = monotonic()
+        with TemporaryDirectory() as folder:
+            figures += PARTS[name](_plan(asked, Path(folder)))
+        sys.stderr.write(f"{name}: {monotonic() - began:.0f} s\n")
+    print(table(figures))
+    measured = records(figures)
+    if asked.json:
+        asked.json.write_text(json.dumps({"machine": describe(), "figures": measured}, indent=1) + "\n")
+    return int(any(record["met"] is False for record in measured))
+
+
+def _plan(asked: argparse.Namespace, folder: Path) -> Plan:
+    if asked.smoke:
+        return Plan(folder, rounds=1, seconds=1.0, megabytes=10)
+    return Plan(folder, rounds=asked.rounds)
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description="Measure slime beside references.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of: {', '.join(PARTS)}; default: all")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of everything, odd (default: 3)")
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--smoke", action="store_true", help="once and briefly: checks the suite, not the speed")
+    asked = parser.parse_args(arguments)
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

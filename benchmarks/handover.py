@@ -1,0 +1,37 @@
+"""One slot, applications waiting: how long the upstream has nothing to do between two requests."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from statistics import median
+
+from benchmarks.figures import Figure, at_most
+from benchmarks.fleet import fleet
+from benchmarks.plan import Plan, take_turns
+from benchmarks.servers import BODY, haproxy
+from benchmarks.tokens import source
+from benchmarks.wrk import Load, press
+
+__all__ = ["hand_over"]
+
+
+def hand_over(plan: Plan) -> Iterator[Figure]:
+    """Two applications take turns on one slot; the upstream notes when it ends one and begins the next."""
+    part = "hand-over, 1 slot, 2 waiting"
+    with source() as direct, haproxy(plan.folder, direct, 1) as queue, fleet(direct, 1) as slime:
+        runs = take_turns(plan.rounds, {
+            "HAProxy": lambda: _gaps(queue, direct, plan), "slime": lambda: _gaps(slime.port, direct, plan)})
+    for subject, taken in runs.items():
+        yield Figure(part, subject, "median gap, ms", [median(gaps) for gaps in taken],
+                     goal=at_most(5) if subject == "slime" else None)
+        yield Figure(part, subject, "p99 gap, ms", [sorted(gaps)[int(len(gaps) * 0.99)] for gaps in taken])
+
+
+def _gaps(port: int, upstream: int, plan: Plan) -> list[float]:
+    """Gaps in ms, as the upstream saw them while ``port`` was pressed."""
+    press(port, Load(2, plan.seconds, BODY))
+    asked = ["curl", "-sSf", f"http://127.0.0.1:{upstream}/gaps"]
+    gaps: list[float] = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    return gaps
