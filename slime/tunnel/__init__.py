@@ -111,12 +111,14 @@ REVOKED. Exactly one of them reaches the hub's adapter for each stream (but see 
 that stream after it.
 
 *The agent's half ends first.* Nobody needs the rest of the request body then: the hub answers at once with
-RESET (NO_ERROR), unless its END has gone out. Until END or RESET comes, the agent discards the body.
+RESET (NO_ERROR), unless its END has gone out. Until END or RESET comes, the agent checks what arrives against
+credit and length, and discards it.
 
 *RESET* ends both halves; what waits to be sent in the sender's half is dropped. It may be sent as long as its
 sender does not know the stream to be over. Who receives it and has not ended its own half answers with RESET
 (NO_ERROR), and the stream is over. Who sent it waits for the frame that ends the other's half and, until
-then, checks what arrives against credit and length, and discards it.
+then, checks what arrives against credit and length, and discards it. The adapter of a hub hears of that last
+frame, because it frees the slot; the adapter of an agent hears nothing more.
 
 *Over*: RESET, CREDIT and REVOKE for a stream that is over have crossed with its end and are ignored. Any
 other frame for a stream that is over, and any frame for one that was never opened, is a violation.

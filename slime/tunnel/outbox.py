@@ -53,7 +53,8 @@ class Outbox:
         # Frames of a stream stay in order because its HEAD has left before or leaves now.
         if data and self._ready:
             self._take_bodies(parts, FILL - size)
-        return b"".join(parts)
+        # Bodies that were dropped while they had their turn coming leave nothing.
+        return b"".join(parts) or None
 
     def _control_only(self) -> bytes:
         """A full message of control frames, or of one that is longer."""

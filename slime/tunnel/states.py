@@ -167,8 +167,8 @@ ANSWERED_BY_RESET = {
     Role.HUB: frozenset({Phase.LINGER, Phase.AGENT_RESET}),
     Role.AGENT: frozenset({Phase.HUB_RESET}),
 }
-#: Phases in which an end has done with a stream and only waits: what arrives is checked but not delivered,
-#: what is sent is dropped.
+#: Phases in which an end has done with a stream and only waits: what it sends is dropped, what arrives is checked
+#: but not delivered; only the hub still hears what ends the stream, because that frees the slot.
 DEAF = {
     Role.HUB: frozenset({Phase.HUB_RESET}),
     Role.AGENT: frozenset({Phase.LINGER, Phase.AGENT_RESET}),

@@ -65,11 +65,12 @@ class Streams:
     :ivar window: bytes of each body this end takes before it grants more.
     """
 
-    __slots__ = ("_answered", "_deaf", "_outbox", "_received", "_sent", "last_id", "live", "window")
+    __slots__ = ("_answered", "_deaf", "_done", "_outbox", "_received", "_sent", "last_id", "live", "window")
 
     def __init__(self, role: Role, outbox: Outbox) -> None:
         self._sent, self._received = steps(role), steps(role.other)
         self._deaf, self._answered = DEAF[role], ANSWERED_BY_RESET[role]
+        self._done = DEAF[role] if role is Role.AGENT else frozenset()
         self._outbox = outbox
         self.live: dict[int, Stream] = {}
         self.last_id = self.window = 0
@@ -176,7 +177,7 @@ class Streams:
         stream.phase = after
         if after in _GIVEN_UP:
             self._give_up(stream_id, stream)
-        return True
+        return before not in self._done
 
     # Sending ----------------------------------------------------------------------------------------------
 
