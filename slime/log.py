@@ -81,10 +81,12 @@ def start_logging(log_format: str, log_level: str, stream: TextIO | None = None)
 def log_through_twistd(options: Any, log_format: str, log_level: str) -> None:
     """Have ``twistd`` write its log in our format, unless told to use a logger or syslog.
 
+    Twisted's other program, ``twist``, has formats of its own, and keeps them.
+
     :param options: a command's options, whose ``parent`` is twistd's when twistd runs it.
     """
     twistd = options.parent
-    if twistd is not None and not twistd.get("logger") and not twistd.get("syslog"):
+    if twistd is not None and "nodaemon" in twistd and not twistd["logger"] and not twistd.get("syslog"):
         LOG.twistd, LOG.log_format, LOG.log_level = twistd, log_format, log_level
         twistd["logger"] = f"{__name__}.LOG.twistd_observer"
 

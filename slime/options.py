@@ -58,8 +58,7 @@ class SettingsOptions(usage.Options):
     @property
     def foreground(self) -> bool:
         """Whether the process stays where it was started, as all do but daemons of ``twistd``."""
-        parent = self.parent  # type: ignore[attr-defined]
-        return parent is None or bool(parent["nodaemon"])
+        return self.parent is None or bool(self.parent.get("nodaemon", True))
 
     def getUsage(self, width: int | None = None) -> str:
         """The text of ``--help``."""

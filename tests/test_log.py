@@ -149,10 +149,13 @@ class TwistdTests(Case):
         log.LOG.stream.close()
 
     def test_left_alone(self) -> None:
-        """Another logger, syslog, or no twistd at all: nothing of ours."""
+        """Another logger, syslog, another program, or none at all: nothing of ours."""
         for name in ("logger", "syslog"):
             options = {"nodaemon": True, "logfile": None, "logger": None, "syslog": False, name: "theirs"}
             before = dict(options)
             log_through_twistd(Options(options), "json", "info")
             self.assertEqual(options, before)
+        twist: dict[str, Any] = {}
+        log_through_twistd(Options(twist), "json", "info")
+        self.assertEqual(twist, {})
         log_through_twistd(Options(None), "json", "info")

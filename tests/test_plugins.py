@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import IService, IServiceMaker
+from twisted.application.twist._options import TwistOptions
 from twisted.plugin import getPlugins
 from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
@@ -53,3 +54,12 @@ class PluginTests(SynchronousTestCase):
             options = twistd.subOptions
             self.assertEqual((options.config.port, options.foreground), (1, foreground))
             self.assertEqual(twistd["logger"].__qualname__, "_Log.twistd_observer")
+
+    def test_under_twist(self) -> None:
+        """Twisted's newer program, which has no daemons and its own log formats, runs the services too."""
+        twist = TwistOptions()
+        twist.parseOptions(["slime-hub", "--secret=s", "--port=1"])
+        options = twist.subOptions
+        self.assertTrue(options.foreground)
+        self.assertNotIn("logger", twist)
+        self.assertTrue(IService.providedBy(self.maker("slime-hub").makeService(options)))
