@@ -34,7 +34,7 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
     IStreamServerEndpoint,
-    ITCPTransport,
+    ITransport,
 )
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
@@ -55,6 +55,7 @@ __all__ = [
     "ScriptedConnection",
     "ScriptedUpstream",
     "Then",
+    "Watched",
 ]
 
 #: Bytes a socket in memory takes for a peer that does not read, before its producer is paused.
@@ -90,7 +91,28 @@ class Door(Enum):
 Answer = bytes | Sequence[bytes | float | Then]
 
 
-class ScriptedUpstream(Factory):
+class Watched:
+    """Something that happens, and that a test can wait for."""
+
+    def __init__(self) -> None:
+        self._awaited: list[tuple[Callable[[], object], Deferred[None]]] = []
+
+    def when(self, condition: Callable[[], object]) -> Deferred[None]:
+        """Fires when ``condition`` is true, which is tried now and whenever something has happened here."""
+        awaited: Deferred[None] = Deferred()
+        self._awaited.append((condition, awaited))
+        self.happened()
+        return awaited
+
+    def happened(self) -> None:
+        """Something has."""
+        for entry in list(self._awaited):
+            if entry[0]():
+                self._awaited.remove(entry)
+                entry[1].callback(None)
+
+
+class ScriptedUpstream(Factory, Watched):
     """An upstream.
 
     :ivar door: how it meets new connections in memory.
@@ -102,6 +124,7 @@ class ScriptedUpstream(Factory):
     noisy = False
 
     def __init__(self, answer: Callable[[Asked], Answer] | None = None) -> None:
+        Watched.__init__(self)
         self.answer = answer
         self.door = Door.OPEN
         self.reading = True
@@ -194,6 +217,9 @@ class ScriptedConnection(Protocol):
         self.ended = False
         self.lost: Failure | None = None
 
+    def connectionMade(self) -> None:
+        self._upstream.happened()
+
     # What a test does.
 
     def send(self, data: bytes) -> None:
@@ -225,6 +251,7 @@ class ScriptedConnection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.received += data
         self.reads += 1
+        self._upstream.happened()
         if self._upstream.answer is not None:
             self._parser.feed(data)
             self._read_requests()
@@ -259,6 +286,7 @@ class ScriptedConnection(Protocol):
 
     def readConnectionLost(self) -> None:
         self.ended = True
+        self._upstream.happened()
 
     def writeConnectionLost(self) -> None:
         """As asked."""
@@ -266,9 +294,10 @@ class ScriptedConnection(Protocol):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self.ended = True
         self.lost = reason
+        self._upstream.happened()
 
 
-@implementer(ITCPTransport)
+@implementer(ITransport)
 class MemorySocket:
     """The client's socket, in memory: delivers at once both ways, but for what somebody does not read.
 
@@ -290,7 +319,7 @@ class MemorySocket:
         server.makeConnection(_ServerEnd(self))
         self._client.makeConnection(self)
 
-    # ITCPTransport, for the client.
+    # The transport of the client, and its producer.
 
     def write(self, data: bytes) -> None:
         self.writeSequence([data])
@@ -328,9 +357,6 @@ class MemorySocket:
         self.paused = False
         self._reactor.callLater(0, self._flush_incoming)
 
-    def stopProducing(self) -> None:
-        self.loseConnection()
-
     def getPeer(self) -> IPv4Address:
         return _ADDRESS
 
@@ -340,14 +366,8 @@ class MemorySocket:
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Nothing is delayed."""
 
-    def getTcpNoDelay(self) -> bool:
-        return True
-
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """Nothing vanishes."""
-
-    def getTcpKeepAlive(self) -> bool:
-        return True
 
     # The upstream's doing.
 
@@ -420,7 +440,7 @@ class _ServerEnd:
         self._socket.read(True)
 
 
-class RecordingSink:
+class RecordingSink(Watched):
     """A :class:`slime.agent.upstream.ResponseSink` that writes down what it hears.
 
     :ivar events: in order: ``("started",)``, ``("interim", status)``, ``("head", status, length)``,
@@ -430,6 +450,7 @@ class RecordingSink:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.events: list[tuple[Any, ...]] = []
         self.heads: list[ResponseHead] = []
         self.detail = ""
@@ -444,29 +465,38 @@ class RecordingSink:
         """What was heard, without particulars."""
         return [event[0] for event in self.events]
 
+    @property
+    def over(self) -> bool:
+        """Whether the call is."""
+        return self.names[-1:] in (["end"], ["failed"])
+
+    def _hear(self, *event: Any) -> None:
+        self.events.append(event)
+        self.happened()
+
     def started(self) -> None:
-        self.events.append(("started",))
+        self._hear("started")
 
     def interim(self, head: ResponseHead) -> None:
         self.heads.append(head)
-        self.events.append(("interim", head.status))
+        self._hear("interim", head.status)
 
     def head(self, head: ResponseHead, length: int | None) -> None:
         self.heads.append(head)
-        self.events.append(("head", head.status, length))
+        self._hear("head", head.status, length)
 
     def data(self, data: bytes) -> None:
-        self.events.append(("data", data))
+        self._hear("data", data)
 
     def end(self, trailers: Fields) -> None:
-        self.events.append(("end", trailers))
+        self._hear("end", trailers)
 
     def failed(self, code: ErrorCode, detail: str) -> None:
         self.detail = detail
-        self.events.append(("failed", code))
+        self._hear("failed", code)
 
     def pause_request(self) -> None:
-        self.events.append(("pause",))
+        self._hear("pause")
 
     def resume_request(self) -> None:
-        self.events.append(("resume",))
+        self._hear("resume")

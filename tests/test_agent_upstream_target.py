@@ -155,7 +155,7 @@ class DialTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.resolver = Resolver([V6, V4])
-        self.reactor.nameResolver = self.resolver
+        self.reactor.nameResolver = self.resolver  # type: ignore[assignment]
         self.endpoint = NamedEndpoint(self.reactor, "localhost", 80, 10.0)
 
     def connect(self) -> Deferred[Any]:

@@ -139,9 +139,6 @@ class UpstreamConnection(Wire):
         self._watch.moved = True
         self.transport.resumeProducing()
 
-    def drop(self) -> None:
-        self._abort()
-
     def pauseProducing(self) -> None:
         self._full = self._watch.moved = True
         if self._call is not None:
@@ -151,9 +148,6 @@ class UpstreamConnection(Wire):
         self._full = False
         if self._call is not None:
             self._call.release()
-
-    def stopProducing(self) -> None:
-        """The transport is going; :meth:`connectionLost` deals with it."""
 
     # What the upstream does.
 
@@ -166,7 +160,7 @@ class UpstreamConnection(Wire):
         elif self._call is not None:
             self._call.sink.data(data)
         else:
-            self._abort()
+            self.drop()
 
     def _take_in(self, read: Callable[[], Outcome]) -> None:
         try:
@@ -186,7 +180,7 @@ class UpstreamConnection(Wire):
         """The connection rests before the sink hears of the end, so that its next request finds it."""
         self._let_go()
         if not call.ended or self._full:
-            self._abort()
+            self.drop()
         elif self._reader.reusable:
             self._rest(call)
         else:
@@ -225,9 +219,6 @@ class UpstreamConnection(Wire):
             self.close()
         call.sink.end([])
 
-    def writeConnectionLost(self) -> None:
-        """Our half of a passage is closed, as we asked."""
-
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         phase, self._phase = self._phase, Phase.LOST
         super().connectionLost(reason)
@@ -250,8 +241,6 @@ class UpstreamConnection(Wire):
         else:
             call.fail(ErrorCode.UPSTREAM_BROKE, "the connection was lost before the answer's end")
 
-    # How it ends.
-
     def close(self) -> None:
         """Close in an orderly way: within :data:`CLOSE_TIMEOUT`, or by force."""
         if self._phase not in (Phase.CLOSING, Phase.LOST):
@@ -259,7 +248,8 @@ class UpstreamConnection(Wire):
             self._watch.moved = True
             self.hang_up()
 
-    def _abort(self) -> None:
+    def drop(self) -> None:
+        """Close at once, without a word to the call."""
         self._let_go()
         if self._phase is not Phase.LOST:
             self._phase = Phase.CLOSING
@@ -267,7 +257,7 @@ class UpstreamConnection(Wire):
 
     def _break(self, code: ErrorCode, detail: str) -> None:
         call = self._let_go()
-        self._abort()
+        self.drop()
         if call is not None:
             call.fail(code, detail)
 
@@ -278,11 +268,7 @@ class UpstreamConnection(Wire):
 
     def check(self, now: float) -> None:
         """Called now and then: ends what the upstream lets wait for too long."""
-        if not self._watch.strikes(now, self._limit()):
-            return
-        if self._phase is Phase.CLOSING:
-            self.transport.abortConnection()
-        else:
+        if self._watch.strikes(now, self._limit()):
             self._break(ErrorCode.UPSTREAM_TIMEOUT, "the upstream took too long")
 
     def _limit(self) -> float:
@@ -296,5 +282,5 @@ class UpstreamConnection(Wire):
             return self._patience.stall_timeout
         if not call.ended:
             return 0.0
-        asked = self._phase is Phase.ASKED
-        return self._patience.first_byte_timeout if asked else self._patience.stall_timeout
+        patience = self._patience
+        return patience.first_byte_timeout if self._phase is Phase.ASKED else patience.stall_timeout

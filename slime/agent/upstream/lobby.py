@@ -73,9 +73,10 @@ class Lobby:
     def _failed(self, reason: Failure) -> None:
         if self._call is None:
             return
-        self._log.info("cannot connect to the upstream: {reason}", reason=reason.getErrorMessage())
-        detail = _REASONS.get(reason.type, "no connection to it can be made")
-        self._call.fail(ErrorCode.UPSTREAM_UNREACHABLE, detail)
+        detail = _REASONS.get(reason.type)
+        if detail is None:
+            self._log.warn("cannot connect to the upstream: {reason}", reason=reason.getErrorMessage())
+        self._call.fail(ErrorCode.UPSTREAM_UNREACHABLE, detail or "no connection to it can be made")
 
     def _log_bug(self, reason: Failure) -> None:
         self._log.failure("a call's sink failed", reason)

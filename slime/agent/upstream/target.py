@@ -146,5 +146,6 @@ def _plain_endpoint(host: str, port: int) -> EndpointMaker:
 def _tls_endpoint(plain: EndpointMaker, host: str, tls: TLSOptions) -> EndpointMaker:
     from twisted.internet.ssl import optionsForClientTLS
 
-    creator = optionsForClientTLS(host, tls.trust_root, tls.client_certificate, acceptableProtocols=[b"http/1.1"])
+    # No ALPN: a server that is not asked speaks HTTP/1.1, and Twisted's own, if it knows no ALPN, breaks off.
+    creator = optionsForClientTLS(host, tls.trust_root, tls.client_certificate)
     return lambda reactor, timeout: wrapClientTLS(creator, plain(reactor, timeout))

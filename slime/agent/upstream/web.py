@@ -111,9 +111,10 @@ class _Request:
 class _Exchange:
     """The sink of one call, and the consumer of its body: makes a response of what it hears."""
 
+    _call: UpstreamCall
+
     def __init__(self, request: _Request) -> None:
         self._request = request
-        self._call: UpstreamCall | None = None
         self._producer: IBodyProducer | None = None
         self._response: _Response | None = None
         self.response: Deferred[IResponse] = Deferred(lambda _: self.abort())
@@ -128,8 +129,7 @@ class _Exchange:
     def abort(self) -> None:
         """Nobody wants the response any more."""
         self._stop_producer()
-        if self._call is not None:
-            self._call.abort()
+        self._call.abort()
 
     # The consumer.
 
@@ -140,11 +140,10 @@ class _Exchange:
         """What it returned tells when it is over."""
 
     def write(self, data: bytes) -> None:
-        if self._call is not None:
-            self._call.write(data)
+        self._call.write(data)
 
     def _body_over(self, _: object) -> None:
-        if self._producer is not None and self._call is not None:
+        if self._producer is not None:
             self._producer = None
             self._call.end()
 
@@ -168,7 +167,6 @@ class _Exchange:
         """There is no place for it in an ``IResponse``."""
 
     def head(self, head: ResponseHead, length: int | None) -> None:
-        assert self._call is not None
         self._call.pause()
         self._response = _Response(self._request, head, length, self._call)
         self.response.callback(self._response)

@@ -10,12 +10,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IHandshakeListener, ISSLTransport, ISystemHandle
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from zope.interface import implementer
+from zope.interface import alsoProvides
 
 __all__ = ["Wire"]
 
 
-@implementer(IHandshakeListener)
 class Wire(Protocol):
     """A protocol that registers itself as the producer of its transport, to be told when the socket is full.
 
@@ -36,6 +35,8 @@ class Wire(Protocol):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
         if ISSLTransport.providedBy(transport):
+            # Not of the class: the wrapper that endpoints put around a protocol forgets all interfaces but one.
+            alsoProvides(self, IHandshakeListener)
             self.secured = Deferred(lambda _: transport.abortConnection())
         elif ISystemHandle.providedBy(transport):
             self._socket = transport.getHandle()
@@ -62,6 +63,12 @@ class Wire(Protocol):
         except OSError:
             return False
         return False
+
+    def writeConnectionLost(self) -> None:
+        """Our half is closed, as we asked."""
+
+    def stopProducing(self) -> None:
+        """The transport is going; :meth:`connectionLost` deals with it."""
 
     def half_close(self) -> None:
         """Say that no more will be written.
