@@ -123,16 +123,14 @@ class Streams:
     def _receive_head(self, frame: Head) -> Frame | None:
         stream = self.live.get(frame.stream_id)
         if stream is None:
-            self._stray(frame)
-            return None
+            raise _not_live(frame)
         stream.window.left = frame.length
         return frame if self._arrive(frame.stream_id, stream, _head_step(frame)) else None
 
     def _receive_data(self, frame: Data) -> Frame | None:
         stream = self.live.get(frame.stream_id)
         if stream is None:
-            self._stray(frame)
-            return None
+            raise _not_live(frame)
         phase = stream.phase
         if _DATA not in self._received[phase]:
             raise RemoteProtocolError(f"DATA in phase {phase.name}")
@@ -142,8 +140,7 @@ class Streams:
     def _receive_end(self, frame: End) -> Frame | None:
         stream = self.live.get(frame.stream_id)
         if stream is None:
-            self._stray(frame)
-            return None
+            raise _not_live(frame)
         delivered = self._arrive(frame.stream_id, stream, _END)
         stream.window.finish()
         return frame if delivered else None
@@ -158,9 +155,9 @@ class Streams:
         return None
 
     def _stray(self, frame: StreamFrame) -> None:
-        """A frame for no live stream is a violation, unless it may have crossed with the stream's end."""
+        """These may have crossed with their stream's end; but there must have been one."""
         if type(frame) not in _CROSSING or not 0 < frame.stream_id <= self.last_id:
-            raise RemoteProtocolError(f"{type(frame).__name__} for a stream that is not live")
+            raise _not_live(frame)
 
     def _arrive(self, stream_id: int, stream: Stream, step: Step) -> bool:
         """Take the step of a received frame; says whether the frame matters to this end."""
@@ -261,6 +258,10 @@ class Streams:
             stream.sending.drop()
         if stream.phase is _OVER:
             del self.live[stream_id]
+
+
+def _not_live(frame: StreamFrame) -> RemoteProtocolError:
+    return RemoteProtocolError(f"{type(frame).__name__} for a stream that is not live")
 
 
 def _occurring(table: tuple[dict[Step, Phase], ...]) -> list[type]:
