@@ -132,7 +132,7 @@ class LimitTests(SlimeTestCase):
     def test_no_match(self) -> None:
         """A scope or path that no agent serves: 503 ``no-match``."""
         self.agent(self.small, self.provider.address, scopes=("--scopes", "chat", "--scopePaths", "/v1/*"))
-        for lines in ((b"GET /v1/x",), (b"GET /v1/x", b"Slime-Scope: other"), (b"GET /v2", b"Slime-Scope: chat")):
+        for lines in ((b"GET /v1/x", b"Slime-Scope: other"), (b"GET /v2", b"Slime-Scope: chat")):
             answer = self.asking(self.small, *lines).response()
             self.assertEqual((answer.status, answer.one(b"slime-error")), (503, b"no-match"), lines)
         fits = self.asking(self.small, b"GET /v1/x", b"Slime-Scope: chat")
