@@ -516,6 +516,14 @@ class CreditTests(ConversationCase):
         self.pair.pump()
         self.assertEqual((self.hub.drained(), self.hub.drained()), ([stream], []))
 
+    def test_resume_at_the_mark(self) -> None:
+        """Short means: no more than the mark."""
+        self.pair = TunnelPair(Hello(agent_id="a", name="n", slots=1, window=1))
+        self.hub = self.pair.hub
+        stream = self.upload(LOW_WATER + 1)
+        self.pair.flush_hub()
+        self.assertEqual((self.hub.queued(stream), self.hub.drained()), (LOW_WATER, [stream]))
+
     def test_nobody_to_resume(self) -> None:
         """A queue that was dropped wakes nobody."""
         stream = self.upload(HELLO.window + LOW_WATER + 1)
@@ -576,6 +584,12 @@ class PackingTests(ConversationCase):
         self.assertEqual(len(message), FILL + 12 + TRAILERS_LIMIT)
         self.assertLessEqual(len(message), MESSAGE_LIMIT)
         self.assertIsNone(self.hub.next_message())
+
+    def test_full_with_control_frames(self) -> None:
+        """What control frames take is not there for bodies."""
+        stream = self.hub.open(GET, None)
+        self.hub.send(Data(stream, b"x" * 6 * PIECE))
+        self.assertEqual(len(self.hub.next_message() or b""), FILL)
 
     def test_pieces_are_joined(self) -> None:
         """Many small pieces of one stream leave as one."""
@@ -796,8 +810,9 @@ class HostileTests(SynchronousTestCase):
 
     def test_too_long(self) -> None:
         """A message beyond the limit is refused unread."""
-        hub = TunnelPair().hub
-        self.assertRaises(RemoteProtocolError, hub.receive, b"\xff" * (MESSAGE_LIMIT + 1))
+        hub = TunnelPair(limits=TunnelLimits(chatter=10_000)).hub
+        hub.receive(encode(Ping(1)) * (MESSAGE_LIMIT // 20))
+        self.assertRaises(RemoteProtocolError, hub.receive, encode(Ping(1)) * (MESSAGE_LIMIT // 20 + 1))
 
     def test_flood_of_pings(self) -> None:
         """One message holds no more chatter than the limit, in all."""
@@ -812,9 +827,10 @@ class HostileTests(SynchronousTestCase):
         for _ in range(50):
             hub.receive(encode(Ping(1)))
             hub.next_message(data=False)
+        self.assertIsNone(hub.next_message())
+        hub.receive(encode(Ping(1)) * 50)
+        self.assertIsNotNone(hub.next_message(data=False))
         hub.receive(encode(Ping(1)))
-        self.assertIsNotNone(hub.next_message())
-        hub.receive(encode(Ping(1)) * 51)
         self.assertRaises(RemoteProtocolError, hub.next_message, False)
 
 
