@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from slime.errors import BadMessage, ErrorCode
@@ -103,4 +104,4 @@ def bytewise(stream: bytes) -> list[bytes]:
 def cut(stream: bytes, cuts: Iterable[int]) -> list[bytes]:
     """``stream`` cut at the given places, which may lie behind its end."""
     places = sorted({0, len(stream), *(at for at in cuts if at < len(stream))})
-    return [stream[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    return [stream[begin:end] for begin, end in pairwise(places)]

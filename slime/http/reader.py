@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -53,7 +54,7 @@ class EndOfMessage:
 HeadT = TypeVar("HeadT", RequestHead, ResponseHead)
 
 
-class MessageReader(Generic[HeadT]):
+class MessageReader(ABC, Generic[HeadT]):
     """Bytes in, events out, one message at a time.
 
     The state is the function that reads what comes next. It is a plain function, called with the reader, so
@@ -245,9 +246,9 @@ class MessageReader(Generic[HeadT]):
         self._state = MessageReader._pause
         return end
 
+    @abstractmethod
     def _trailers(self, fields: Fields) -> Fields:
         """Those of ``fields`` that may be trailers.
 
         :raises BadMessage: if one that may not be is to be refused.
         """
-        raise NotImplementedError

@@ -1,0 +1,268 @@
+"""What is taken out of a message on its way, and what is put in."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from slime.http.forwarding import (
+    HOP_BY_HOP,
+    PROTECTED,
+    Added,
+    Peer,
+    UpstreamAddress,
+    agent_response_fields,
+    client_response_fields,
+    forwards_left,
+    rewrite_for_upstream,
+    upstream_fields,
+)
+from slime.http.head import Fields, RequestHead, ResponseHead, parse_request_head
+from tests.http_cases import each_case
+
+HOST = (b"Host", b"h.example")
+ADDED = Added(b"a1", b"quick fox", b"r1")
+THE_ADDED = [
+    (b"Via", b"1.1 slime"),
+    (b"Slime-Agent-Id", b"a1"),
+    (b"Slime-Agent-Name", b"quick fox"),
+    (b"Slime-Request-Id", b"r1"),
+]
+
+# name: (fields of a request beside Host, those that the upstream sees of them)
+REQUEST_FIELDS: dict[str, tuple[Fields, Fields]] = {
+    "nothing": ([], []),
+    "order_case_and_repetition": (
+        [(b"x-B", b"1"), (b"A", b""), (b"X-b", b"2"), (b"a", b"\xff")],
+        [(b"x-B", b"1"), (b"A", b""), (b"X-b", b"2"), (b"a", b"\xff")],
+    ),
+    "hop_by_hop": (
+        [
+            (b"Connection", b"keep-alive"),
+            (b"Keep-Alive", b"timeout=5"),
+            (b"Proxy-Connection", b"keep-alive"),
+            (b"Proxy-Authorization", b"Basic x"),
+            (b"TE", b"gzip"),
+            (b"Trailer", b"X"),
+            (b"Upgrade", b"foo"),
+            (b"X", b"y"),
+        ],
+        [(b"X", b"y")],
+    ),
+    "framing": ([(b"Content-Length", b"5"), (b"transfer-encoding", b"chunked")], []),
+    "named": ([(b"Connection", b"close, X-Hop"), (b"X-Hop", b"1"), (b"x-hop", b"2"), (b"X", b"y")], [(b"X", b"y")]),
+    "named_on_two_lines": (
+        [(b"Connection", b",x-A ,"), (b"X-a", b"1"), (b"connection", b"\tX-B"), (b"x-b", b"2")],
+        [],
+    ),
+    "named_h2c": ([(b"Connection", b"Upgrade, HTTP2-Settings"), (b"Upgrade", b"h2c"), (b"HTTP2-Settings", b"A")], []),
+    "named_in_vain": ([(b"Connection", b"close, keep-alive, te, upgrade"), (b"Close", b"1")], [(b"Close", b"1")]),
+    "named_by_the_hundred": (
+        [(b"Connection", b", ".join(b"x-%d" % number for number in range(100))), (b"X-7", b"1"), (b"X-100", b"2")],
+        [(b"X-100", b"2")],
+    ),
+    "slimes_own": ([(b"Slime-Block", b"1"), (b"SLIME-App-Password", b"secret"), (b"Slime", b"x")], [(b"Slime", b"x")]),
+    "trailers_wanted": ([(b"TE", b"gzip;q=0.5, Trailers ;q=1"), (b"Connection", b"TE")], [(b"TE", b"trailers")]),
+    "trailers_wanted_by_itself": ([(b"te", b"trailers")], [(b"TE", b"trailers")]),
+    "trailers_not_wanted": ([(b"TE", b"x;y=trailers, trailersx")], []),
+    "expectation": ([(b"Expect", b"100-continue")], [(b"Expect", b"100-continue")]),
+    "credentials": ([(b"Authorization", b"Bearer x"), (b"Cookie", b"a=1")],) * 2,
+    "route_so_far": ([(b"Via", b"1.1 before"), (b"Forwarded", b"for=x")],) * 2,
+}
+
+
+def passed_on(head: RequestHead) -> Fields:
+    """What the upstream sees of ``head``, after hub and agent, less what they added."""
+    fields = upstream_fields(head, Peer("192.0.2.1", "http"), b"r1")
+    sent = rewrite_for_upstream(
+        RequestHead(head.method, head.target, b"1.1", fields), UpstreamAddress(b"up", preserve_host=True)
+    )
+    added = {b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"Slime-Request-Id", b"Connection"}
+    return [field for field in sent.fields if field[0] not in added and field != (b"Via", b"1.1 slime")]
+
+
+@each_case(REQUEST_FIELDS)
+class RequestFieldTests(SynchronousTestCase):
+    """RFC 9110 section 7.6.1."""
+
+    def check(self, sent: Fields, seen: Fields) -> None:
+        self.assertEqual(passed_on(RequestHead(b"GET", b"/", b"1.1", [HOST, *sent])), [HOST, *seen])
+
+    def test_protected(self) -> None:
+        """No field that everybody is to see can be taken away by naming it."""
+        for name in sorted(PROTECTED - {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}):
+            fields = [(b"Connection", b"x, " + name.upper()), (name, b"1")]
+            if name != b"host":
+                fields.insert(0, HOST)
+            seen = passed_on(RequestHead(b"GET", b"/", b"1.1", fields))
+            self.assertIn((name, b"1"), seen)
+
+    def test_hop_by_hop_at_the_agent(self) -> None:
+        """An agent removes everything itself: the hub is another program."""
+        fields = [HOST, *((name, b"1") for name in HOP_BY_HOP), (b"X", b"y"), (b"Connection", b"z"), (b"Z", b"1")]
+        sent = rewrite_for_upstream(RequestHead(b"GET", b"/", b"1.1", fields), UpstreamAddress(b"up"))
+        self.assertEqual(sent.fields, [(b"Host", b"up"), (b"X", b"y")])
+
+
+class RouteTests(SynchronousTestCase):
+    """What tells an upstream where a request comes from (RFC 9110 section 7.6.3)."""
+
+    def added(self, *fields: tuple[bytes, bytes], version: bytes = b"1.1", peer: str = "192.0.2.1") -> Fields:
+        head = RequestHead(b"GET", b"/", version, list(fields))
+        return upstream_fields(head, Peer(peer, "https"), b"r1")
+
+    def test_added(self) -> None:
+        self.assertEqual(
+            self.added(HOST),
+            [
+                HOST,
+                (b"X-Forwarded-For", b"192.0.2.1"),
+                (b"X-Forwarded-Proto", b"https"),
+                (b"X-Forwarded-Host", b"h.example"),
+                (b"Via", b"1.1 slime"),
+                (b"Slime-Request-Id", b"r1"),
+            ],
+        )
+
+    def test_for_is_appended(self) -> None:
+        fields = self.added(
+            HOST, (b"X-Forwarded-For", b"192.0.2.7, 192.0.2.8"), (b"x-forwarded-for", b"::1"), (b"X-Forwarded-For", b"")
+        )
+        forwarded = [field for field in fields if field[0].lower() == b"x-forwarded-for"]
+        self.assertEqual(forwarded, [(b"X-Forwarded-For", b"192.0.2.7, 192.0.2.8, ::1, 192.0.2.1")])
+
+    def test_claims_are_replaced(self) -> None:
+        fields = self.added(HOST, (b"X-Forwarded-Proto", b"x"), (b"x-forwarded-host", b"evil.example"))
+        self.assertEqual([value for name, value in fields if name.lower() == b"x-forwarded-proto"], [b"https"])
+        self.assertEqual([value for name, value in fields if name.lower() == b"x-forwarded-host"], [b"h.example"])
+
+    def test_1_0(self) -> None:
+        fields = self.added(HOST, (b"Expect", b"100-continue"), version=b"1.0")
+        self.assertIn((b"Via", b"1.0 slime"), fields)
+        self.assertNotIn(b"Expect", dict(fields))
+
+    def test_no_host(self) -> None:
+        """The head that crosses the link is one of HTTP/1.1, and needs a Host; no upstream ever sees it."""
+        fields = self.added((b"X", b"y"), version=b"1.0")
+        self.assertNotIn(b"X-Forwarded-Host", dict(fields))
+        head = RequestHead(b"GET", b"/", b"1.1", fields)
+        sent = rewrite_for_upstream(head, UpstreamAddress(b"up:1", preserve_host=True))
+        self.assertEqual(sent.fields[:2], [(b"Host", b"up:1"), (b"X", b"y")])
+
+
+class UpstreamAddressTests(SynchronousTestCase):
+    """What an agent makes of a request for its upstream."""
+
+    def rewrite(self, address: UpstreamAddress, *fields: tuple[bytes, bytes], target: bytes = b"/p?q") -> RequestHead:
+        return rewrite_for_upstream(RequestHead(b"GET", target, b"1.0", [*fields, HOST]), address)
+
+    def test_host(self) -> None:
+        sent = self.rewrite(UpstreamAddress(b"up:1"), (b"X", b"y"))
+        self.assertEqual(sent, RequestHead(b"GET", b"/p?q", b"1.1", [(b"X", b"y"), (b"Host", b"up:1")]))
+
+    def test_no_host_at_all(self) -> None:
+        sent = rewrite_for_upstream(RequestHead(b"GET", b"/", b"1.1", []), UpstreamAddress(b"up"))
+        self.assertEqual(sent.fields, [(b"Host", b"up")])
+
+    def test_host_preserved(self) -> None:
+        self.assertEqual(self.rewrite(UpstreamAddress(b"up", preserve_host=True)).fields, [HOST])
+
+    def test_base_path(self) -> None:
+        self.assertEqual(self.rewrite(UpstreamAddress(b"up", b"/base")).target, b"/base/p?q")
+        self.assertEqual(self.rewrite(UpstreamAddress(b"up", b"/base"), target=b"*").target, b"*")
+
+    def test_authorization(self) -> None:
+        sent = self.rewrite(UpstreamAddress(b"up", authorization=b"Basic x"), (b"authorization", b"Bearer y"))
+        self.assertEqual(sent.fields, [(b"Host", b"up"), (b"Authorization", b"Basic x")])
+
+    def test_authorization_passed_on(self) -> None:
+        sent = self.rewrite(UpstreamAddress(b"up"), (b"Authorization", b"Bearer y"))
+        self.assertEqual(sent.fields, [(b"Authorization", b"Bearer y"), (b"Host", b"up")])
+
+    def test_trailers_wanted(self) -> None:
+        sent = self.rewrite(UpstreamAddress(b"up"), (b"TE", b"trailers"))
+        self.assertEqual(sent.fields, [(b"Host", b"up"), (b"TE", b"trailers"), (b"Connection", b"TE")])
+
+    def test_request_id_passes(self) -> None:
+        self.assertIn((b"Slime-Request-Id", b"r1"), self.rewrite(UpstreamAddress(b"up"), ADDED_ID).fields)
+
+
+ADDED_ID = (b"Slime-Request-Id", b"r1")
+
+
+class ForwardsLeftTests(SynchronousTestCase):
+    """RFC 9110 section 7.6.2."""
+
+    def head(self, method: bytes, *values: bytes) -> RequestHead:
+        fields = b"".join(b"\r\nMax-Forwards: " + value for value in values)
+        return parse_request_head(method + b" / HTTP/1.1\r\nHost: h" + fields)
+
+    def test_left(self) -> None:
+        for method, values, left in (
+            (b"OPTIONS", [b"0"], 0),
+            (b"TRACE", [b"7"], 7),
+            (b"TRACE", [], None),
+            (b"OPTIONS", [b"x"], None),
+            (b"OPTIONS", [b"1", b"2"], None),
+            (b"GET", [b"0"], None),
+        ):
+            self.assertEqual(forwards_left(self.head(method, *values)), left)
+
+    def test_one_less(self) -> None:
+        for method, before, after in (
+            (b"OPTIONS", b"7", b"6"),
+            (b"TRACE", b"1", b"0"),
+            (b"TRACE", b"0", b"0"),
+            (b"TRACE", b"x", b"x"),
+            (b"GET", b"7", b"7"),
+        ):
+            fields = upstream_fields(self.head(method, before), Peer("::1", "http"), b"r1")
+            self.assertEqual(dict(fields)[b"Max-Forwards"], after)
+
+
+class ResponseFieldTests(SynchronousTestCase):
+    """What the application sees of an upstream's response."""
+
+    def response(self, *fields: tuple[bytes, bytes], status: int = 200) -> ResponseHead:
+        return ResponseHead(b"1.1", status, b"OK", list(fields))
+
+    def test_passed_on(self) -> None:
+        fields = [
+            (b"Set-Cookie", b"a=1"),
+            (b"date", b"now"),
+            (b"Set-Cookie", b"b=2"),
+            (b"WWW-Authenticate", b"Basic"),
+            (b"WWW-Authenticate", b"Bearer"),
+            (b"Server", b"x"),
+            (b"X", b"\xe9"),
+        ]
+        head = self.response(*fields)
+        self.assertEqual(agent_response_fields(head, b"GET"), fields)
+        self.assertEqual(client_response_fields(head, ADDED), [*fields, *THE_ADDED])
+
+    def test_hop_by_hop(self) -> None:
+        head = self.response(
+            *((name, b"1") for name in sorted(HOP_BY_HOP)),
+            (b"Connection", b"X-Hop"),
+            (b"x-hop", b"secret"),
+            (b"Slime-Agent-Id", b"forged"),
+            (b"slime-error", b"forged"),
+            (b"X", b"y"),
+        )
+        self.assertEqual(agent_response_fields(head, b"GET"), [(b"X", b"y")])
+        self.assertEqual(client_response_fields(head, ADDED), [(b"X", b"y"), *THE_ADDED])
+
+    def test_length_that_frames_nothing(self) -> None:
+        length = (b"Content-Length", b"5")
+        for status, method, expected in (
+            (200, b"HEAD", [length]),
+            (304, b"GET", [length]),
+            (200, b"GET", []),
+            (204, b"GET", []),
+        ):
+            head = self.response(length, status=status)
+            self.assertEqual(agent_response_fields(head, method), expected)
+            self.assertEqual(client_response_fields(head, ADDED, method), expected + THE_ADDED)
+
+    def test_via_1_0(self) -> None:
+        head = ResponseHead(b"1.0", 200, b"OK", [(b"Via", b"1.1 before")])
+        self.assertEqual(
+            client_response_fields(head, ADDED)[:2], [(b"Via", b"1.1 before"), (b"Via", b"1.0 slime")]
+        )
