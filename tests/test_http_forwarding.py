@@ -10,11 +10,10 @@ from slime.http.forwarding import (
     UpstreamAddress,
     agent_response_fields,
     client_response_fields,
-    forwards_left,
     rewrite_for_upstream,
     upstream_fields,
 )
-from slime.http.head import Fields, RequestHead, ResponseHead, parse_request_head
+from slime.http.head import Fields, RequestHead, ResponseHead
 from tests.http_cases import each_case
 
 HOST = (b"Host", b"h.example")
@@ -185,36 +184,6 @@ class UpstreamAddressTests(SynchronousTestCase):
 
 
 ADDED_ID = (b"Slime-Request-Id", b"r1")
-
-
-class ForwardsLeftTests(SynchronousTestCase):
-    """RFC 9110 section 7.6.2."""
-
-    def head(self, method: bytes, *values: bytes) -> RequestHead:
-        fields = b"".join(b"\r\nMax-Forwards: " + value for value in values)
-        return parse_request_head(method + b" / HTTP/1.1\r\nHost: h" + fields)
-
-    def test_left(self) -> None:
-        for method, values, left in (
-            (b"OPTIONS", [b"0"], 0),
-            (b"TRACE", [b"7"], 7),
-            (b"TRACE", [], None),
-            (b"OPTIONS", [b"x"], None),
-            (b"OPTIONS", [b"1", b"2"], None),
-            (b"GET", [b"0"], None),
-        ):
-            self.assertEqual(forwards_left(self.head(method, *values)), left)
-
-    def test_one_less(self) -> None:
-        for method, before, after in (
-            (b"OPTIONS", b"7", b"6"),
-            (b"TRACE", b"1", b"0"),
-            (b"TRACE", b"0", b"0"),
-            (b"TRACE", b"x", b"x"),
-            (b"GET", b"7", b"7"),
-        ):
-            fields = upstream_fields(self.head(method, before), Peer("::1", "http"), b"r1")
-            self.assertEqual(dict(fields)[b"Max-Forwards"], after)
 
 
 class ResponseFieldTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ from collections.abc import Set
 from dataclasses import dataclass
 from functools import lru_cache
 
-from slime.http.fields import Fields, field_values, tokens, valid_length
+from slime.http.fields import Fields, tokens
 from slime.http.head import RequestHead, ResponseHead
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "UpstreamAddress",
     "agent_response_fields",
     "client_response_fields",
-    "forwards_left",
     "rewrite_for_upstream",
     "upstream_fields",
 ]
@@ -66,7 +65,6 @@ PROTECTED = frozenset(
 _NOT_UPSTREAM = HOP_BY_HOP | {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
 _NOT_WITH_OURS = HOP_BY_HOP | {b"authorization"}
 _NO_PREFIX = b"\xff"
-_LIMITED = frozenset([b"OPTIONS", b"TRACE"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +110,6 @@ def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
     route = [value for name, value in told if name == b"x-forwarded-for"]
     if head.version == b"1.0":
         kept = _as_1_0(kept, hosts)
-    if head.method in _LIMITED:
-        kept = _one_forward_less(kept)
     return [
         *kept,
         *_trailers_wanted(told),
@@ -123,25 +119,6 @@ def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
         (b"Via", head.version + b" " + VIA),
         (b"Slime-Request-Id", request_id),
     ]
-
-
-def forwards_left(head: RequestHead) -> int | None:
-    """How often a request may still be passed on; ``None`` for any number.
-
-    At 0 whoever has it must answer it: ``OPTIONS`` with what it can do itself, ``TRACE`` with what it got
-    (RFC 9110 section 7.6.2). Other methods don't know such a limit.
-    """
-    values = field_values(head.fields, b"max-forwards") if head.method in _LIMITED else []
-    return valid_length(values[0]) if len(values) == 1 else None
-
-
-def _one_forward_less(fields: Fields) -> Fields:
-    return [(name, _less(value) if name.lower() == b"max-forwards" else value) for name, value in fields]
-
-
-def _less(value: bytes) -> bytes:
-    count = valid_length(value)
-    return b"%d" % (count - 1) if count else value
 
 
 def _as_1_0(fields: Fields, hosts: list[bytes]) -> Fields:
