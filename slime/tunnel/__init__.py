@@ -2,17 +2,20 @@
 
 A *link* joins one agent to one hub; the agent dials. It carries *streams*, each one request and its response.
 Heads are opaque here: text in the canonical form of HTTP/1.1 that each end parses again and trusts nothing
-of. Everything in this package is pure: no I/O, no clock, no threads. :class:`TunnelConnection` is one end.
+of. Everything in this package is pure: no I/O, no clock, no threads. ``TunnelConnection`` is one end.
 
-Key words as in RFC 2119. All numbers are unsigned and big-endian. A *violation* ends the link: its finder
-MUST close it and MUST NOT use anything of the message it found it in; in WebSocket that is close code 4400.
-Whatever is not allowed here is a violation.
+Key words as in RFC 2119. All numbers are unsigned and big-endian. A text is *printable* when it holds no
+control characters (U+0000 to U+001F, U+007F to U+009F), no U+2028 or U+2029 and no surrogates. A *violation*
+ends the link: its finder MUST close it and MUST NOT use anything of the message it found it in; in WebSocket
+that is close code 4400. Whatever is not allowed here is a violation.
 
 Messages and frames
 -------------------
 
-The link is a WebSocket with the subprotocol ``slime.v1``. A message is binary, whole (never fragmented, never
-compressed) and at most 98304 bytes long. It consists of one frame or more, each whole::
+The link is a WebSocket at the hub's path ``/v1/agent/tunnel`` with the subprotocol ``slime.v1``. The agent's
+token stands in the handshake, as ``Authorization: Bearer``, and is verified before the hub accepts it. A
+message is binary, whole (never fragmented, never compressed) and at most 98304 bytes long. It consists of one
+frame or more, each whole::
 
     +----------+------------------+-------------------+------------------+
     | type (8) | size of          | stream id (64)    | payload          |
@@ -35,7 +38,7 @@ type  name      from   payload
 6     DATA      both   1 to 65536 bytes of body
 7     END       both   trailer fields, up to 24576 bytes: for each, size of name (16), size of value (32),
                        name, value; mostly nothing
-8     RESET     both   error code (8), detail: up to 1024 bytes of UTF-8, printable characters only
+8     RESET     both   error code (8), detail: up to 1024 bytes of UTF-8, printable
 9     CREDIT    both   bytes granted (32), not 0
 10    REVOKE    hub    nothing
 11    REVOKED   agent  nothing
@@ -54,7 +57,7 @@ HELLO, WELCOME, CAPACITY, PING, PONG and DRAIN are about the link, with stream i
 neither DATA nor END follow. All ones: not known. OPEN with upgrade has length 0; HEAD with upgrade or interim
 has length "not known".
 
-*Error codes* are the wire numbers of :class:`slime.errors.ErrorCode`; an unknown one reads as INTERNAL.
+*Error codes* are the wire numbers of ``ErrorCode``; an unknown one reads as INTERNAL.
 
 Greetings
 ---------
@@ -212,9 +215,9 @@ Credit
 
 The sender of a body MUST NOT have sent more bytes of DATA than it has credit: the window of the receiver's
 greeting, and every CREDIT since. More DATA is a violation, and so is credit of more than 2147483647 bytes.
-Only bytes of DATA count, discarded ones too. A receiver grants what its consumer has used; :class:`Window`
+Only bytes of DATA count, discarded ones too. A receiver grants what its consumer has used; ``Window``
 waits until that is half a window, and grants nothing that a body of announced length will not need. Windows
-may grow and shrink at any time (:meth:`TunnelConnection.resize`): a receiver simply grants more, or less. A
+may grow and shrink at any time (``TunnelConnection.resize``): a receiver simply grants more, or less. A
 prefetched stream begins with the smaller of its windows and has the whole one from STARTED on.
 
 The link itself
@@ -227,7 +230,7 @@ whenever the greetings have been.
 
 An end MAY call it a violation when one message holds more than 4096 frames that are about the link or lead to
 no event (CREDIT, what is ignored or discarded), when more than 20000 streams are live, or when 4 MiB of frames
-without body bytes went out to a socket that took nothing: see :class:`TunnelLimits`.
+without body bytes went out to a socket that took nothing: see ``TunnelLimits``.
 """
 
 from slime.tunnel.codec import DATA_LIMIT, HEAD_LIMIT, MESSAGE_LIMIT, TRAILERS_LIMIT, decode, encode

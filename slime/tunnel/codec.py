@@ -31,6 +31,7 @@ from slime.tunnel.frames import (
 )
 from slime.tunnel.greeting import dump_greeting, load_hello, load_welcome
 from slime.tunnel.record import Fields
+from slime.tunnel.text import is_printable, make_printable
 
 __all__ = [
     "DATA_LIMIT", "DETAIL_LIMIT", "HEADER_SIZE", "HEAD_LIMIT", "MESSAGE_LIMIT", "TRAILERS_LIMIT", "data_header",
@@ -124,8 +125,9 @@ def _encode_end(frame: End) -> bytes:
 
 
 def _encode_reset(frame: Reset) -> bytes:
-    printable = "".join([char if char.isprintable() else "?" for char in frame.detail[:DETAIL_LIMIT]])
-    text = printable.encode("utf-8")[:DETAIL_LIMIT].decode("utf-8", "ignore").encode("utf-8")
+    text = make_printable(frame.detail[:DETAIL_LIMIT]).encode("utf-8")
+    if len(text) > DETAIL_LIMIT:
+        text = text[:DETAIL_LIMIT].decode("utf-8", "ignore").encode("utf-8")
     return _BYTE.pack(_WORD[Reset] | 1 + len(text), frame.stream_id, frame.code.wire) + text
 
 
@@ -273,7 +275,7 @@ def _decode_reset(stream_id: int, message: bytes, start: int, end: int) -> Reset
         detail = message[start + 1 : end].decode("utf-8")
     except UnicodeDecodeError:
         raise RemoteProtocolError("RESET with a detail that is not UTF-8") from None
-    if not detail.isprintable():
+    if not is_printable(detail):
         raise RemoteProtocolError("RESET with control characters in its detail")
     return Reset(stream_id, ErrorCode.from_wire(message[start]), detail)
 

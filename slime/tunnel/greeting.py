@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NoReturn
 
 from slime.errors import RemoteProtocolError
+from slime.tunnel.text import is_printable
 
 __all__ = ["VERSION", "Hello", "Welcome", "dump_greeting", "load_hello", "load_welcome"]
 
@@ -82,7 +83,7 @@ def _count(low: int, high: int = _COUNT_LIMIT) -> _Check:
 
 
 def _text(value: Any) -> bool:
-    return type(value) is str and len(value) <= 256 and value.isprintable()
+    return type(value) is str and len(value) <= 256 and is_printable(value)
 
 
 def _identifier(value: Any) -> bool:
