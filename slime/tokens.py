@@ -38,6 +38,7 @@ __all__ = [
     "Foreign",
     "Forged",
     "Malformed",
+    "RevokedToken",
     "TokenError",
     "Truncated",
     "mint",
@@ -108,6 +109,12 @@ class Expired(TokenError):
     """The token was good once."""
 
     reason = "expired"
+
+
+class RevokedToken(TokenError):
+    """The token is as it was made, and the hub's operator does not accept it any more."""
+
+    reason = "revoked"
 
 
 def mint(secret: bytes, claims: AgentClaims, nonce: bytes) -> str:

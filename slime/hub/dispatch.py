@@ -105,7 +105,19 @@ class Dispatcher:
         seat.slots = slots
         return self._fill(seat)
 
+    def recall(self, seat: Seat) -> list[Decision]:
+        """The agent is to get rid of what it holds: ask for every ticket but the ``offered`` that may be running."""
+        held = [ticket for ticket in islice(seat.tickets, seat.offered, None) if not ticket.asked]
+        for ticket in held:
+            self._ask(ticket)
+        return [Revocation(ticket, seat) for ticket in held]
+
     # -- tickets ----------------------------------------------------------------------------------------------------
+
+    @property
+    def heads(self) -> list[Ticket]:
+        """The first of each queue: one of them waits longest."""
+        return [queue.head for queue in self._queues.values()]
 
     def offer(self, ticket: Ticket) -> Seat | ErrorCode:
         """Seat the ticket now, or say why that cannot be: ``NO_AGENT``, ``NO_MATCH`` or ``ALL_BUSY``."""
@@ -214,8 +226,7 @@ class Dispatcher:
             if best is None or best[0] <= 0:
                 break
             _, ticket = best
-            ticket.asked = True
-            self._asked += 1
+            self._ask(ticket)
             assert ticket.seat is not None
             made.append(Revocation(ticket, ticket.seat))
         return made
@@ -231,6 +242,10 @@ class Dispatcher:
                 if place > 0:
                     mean = seat.service_time or 0.0
                     yield mean * (1 + (place - 1) / seat.slots) - seat.rtt - free.rtt / 2, ticket
+
+    def _ask(self, ticket: Ticket) -> None:
+        ticket.asked = True
+        self._asked += 1
 
     def _unask(self, ticket: Ticket) -> None:
         if ticket.asked:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from slime.hub.request import StreamedRequest
     from slime.tunnel.frames import Head
 
-__all__ = ["Exchange", "ExchangePolicy", "Started", "StreamLink", "Wishes"]
+__all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wishes"]
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 BODILESS = frozenset({204, 304})
@@ -121,6 +121,9 @@ class ExchangeKeeper(Protocol):
     def started(self, exchange: Exchange) -> None:
         """Its upstream call has begun."""
 
+    def answering(self, exchange: Exchange) -> None:
+        """Its answer has begun."""
+
     def finished(self, exchange: Exchange) -> None:
         """The application has its answer, or is gone."""
 
@@ -133,6 +136,9 @@ class Exchange:
     :ivar length: bytes of request body; ``None`` when chunked.
     :ivar outcome: how it ended, for the access log: ``ok``, an error's slug, or ``left``.
     :ivar agent_name: the agent that had it last.
+    :ivar requeues: how often it was given to another agent because one lost or refused it.
+    :ivar returns: how often an agent gave it back because it was asked to.
+    :ivar answered_at: when the answer's head came, by the pool's clock, as all moments here; 0 means not yet.
     """
 
     def __init__(self, request: StreamedRequest, keeper: ExchangeKeeper, request_id: bytes, wishes: Wishes) -> None:
@@ -147,9 +153,9 @@ class Exchange:
         self.outcome = ""
         self.status = 0
         self.agent_name = ""
-        self.requeues = 0
+        self.requeues = self.returns = 0
         self.bytes_in = 0
-        self.queued_at = self.assigned_at = self.started_at = self.finished_at = 0.0
+        self.queued_at = self.assigned_at = self.started_at = self.answered_at = self.finished_at = 0.0
         self._keeper = keeper
         self._policy = keeper.policy
         self._stage = Stage.WAITING
@@ -157,6 +163,11 @@ class Exchange:
         self._kept: list[bytes] | None = []
         self._trailers: Fields | None = None
         self._unread = 0
+
+    @property
+    def stage(self) -> Stage:
+        """Where it is."""
+        return self._stage
 
     @property
     def over(self) -> bool:
@@ -257,6 +268,7 @@ class Exchange:
             self.request.answer_interim(head)
             return
         self._stage = Stage.ANSWERING
+        self._keeper.answering(self)
         self._kept = None
         self.status = head.status
         self.request.answer_head(head, frame.length)
@@ -315,6 +327,7 @@ class Exchange:
     def revoked(self) -> None:
         """The agent gave the request back, as it was asked to: no fault of anybody's."""
         self.link = None
+        self.returns += 1
         if not self.over:
             self.requeues -= 1
             self._try_elsewhere(Trouble(ErrorCode.AGENT_LOST))

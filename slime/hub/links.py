@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from slime.hub.exchange import Exchange
 from slime.hub.pool import AgentPool
 from slime.hub.request import StreamedRequest
 from slime.hub.seats import Rights
-from slime.tokens import AgentClaims, TokenError, verify
+from slime.tokens import AgentClaims, RevokedToken, TokenError, verify
 from slime.tunnel.connection import TunnelConnection, TunnelLimits
 from slime.tunnel.frames import (
     Capacity,
@@ -60,6 +60,7 @@ class LinkPolicy:
     :ivar ping_interval: seconds between signs of life.
     :ivar handshake_timeout: seconds from the connection to HELLO.
     :ivar prefetch: requests sent ahead for each slot, at most.
+    :ivar revoked: ids of tokens that are not accepted any more.
     """
 
     secret: bytes
@@ -67,6 +68,7 @@ class LinkPolicy:
     ping_interval: float = 10.0
     handshake_timeout: float = 10.0
     prefetch: int = 4
+    revoked: Container[str] = frozenset()
 
 
 class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]
@@ -75,6 +77,9 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
     :ivar key: who the agent is: two tokens never share an agent, whatever their agents say of themselves.
     :ivar agent_id: what the agent calls itself.
     :ivar agent_name: the name in its token.
+    :ivar claims: all that its token says.
+    :ivar hello: what it said of itself; ``None`` before it did.
+    :ivar ended: why the link is over; empty while it is not.
     """
 
     _log = Logger()
@@ -87,6 +92,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self.prefetch = 0
         self.agent_name = claims.name
         self.hello: Hello | None = None
+        self.ended = ""
         self._pool = pool
         self._policy = policy
         self._exchanges: dict[int, Exchange] = {}
@@ -109,6 +115,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         """The link is over: its slots are gone, and each of its exchanges decides what becomes of it."""
         if self._expiry is not None and self._expiry.active():
             self._expiry.cancel()
+        self.ended = reason
         if self.hello is None:
             return
         self._log.info("agent {agent} left: {reason}", agent=self.agent_name, id=self.agent_id, reason=reason)
@@ -168,9 +175,13 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         """The hub takes its leave."""
         self.send(Drain())
 
-    def end(self) -> None:
+    def end(self, reason: str = "the hub stops") -> None:
         """Close the link in good order."""
-        self.close("the hub stops")
+        self.close(reason)
+
+    def expel(self) -> None:
+        """The token is not accepted any more."""
+        self.fail(CloseCode.UNAUTHORIZED, "the token has been revoked")
 
     # -- what exchanges call ------------------------------------------------------------------------------------------
 
@@ -309,7 +320,13 @@ class Door:
         if len(credentials) != 1 or credentials[0][:7].lower() != b"bearer ":
             raise BadMessage(ErrorCode.UNAUTHORIZED, "an agent's token is needed")
         try:
-            return verify(self._policy.secret, credentials[0][7:].strip().decode("latin-1"), time.time())
+            return self._verified(credentials[0][7:].strip().decode("latin-1"))
         except TokenError as error:
             self._log.warn("an agent at {peer} was refused: its token is {reason}", peer=peer, reason=error.reason)
             raise BadMessage(ErrorCode.UNAUTHORIZED, "the token is not accepted") from None
+
+    def _verified(self, token: str) -> AgentClaims:
+        claims = verify(self._policy.secret, token, time.time())
+        if claims.token_id in self._policy.revoked:
+            raise RevokedToken
+        return claims

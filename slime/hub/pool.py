@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
-__all__ = ["AgentLink", "AgentPool", "PoolLimits"]
+__all__ = ["AgentLink", "AgentPool", "LinkWatcher", "PoolLimits", "Tally"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +71,49 @@ class AgentLink(StreamLink, Protocol):
         """Close the link in good order."""
 
 
+class LinkWatcher(Protocol):
+    """Somebody who wants to know who comes and goes."""
+
+    def joined(self, link: AgentLink) -> None:
+        """An agent has linked."""
+
+    def left(self, link: AgentLink) -> None:
+        """Its link is gone, or another one of the same agent has taken its place."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the pool has done since it began.
+
+    :ivar sent_ahead: exchanges sent to an agent ahead of a slot.
+    :ivar asked_back: how many of them it was asked to give back.
+    """
+
+    sent_ahead: int = 0
+    asked_back: int = 0
+
+
 class AgentPool:
     """Every linked agent, every waiting and every running exchange."""
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, limits: PoolLimits, on_finished: Callable[[Exchange], None]) -> None:
+    def __init__(
+        self,
+        clock: IReactorTime,
+        limits: PoolLimits,
+        on_finished: Callable[[Exchange], None],
+        watcher: LinkWatcher | None = None,
+    ) -> None:
         self.policy = limits.exchange
+        self.limits = limits
         self.draining = False
+        self.tally = Tally()
         self._clock = clock
         self._limits = limits
         self._on_finished = on_finished
+        self._watcher = watcher
+        self._drained: set[str] = set()
         self._admission = DeferredSemaphore(limits.concurrent or sys.maxsize)
         self._dispatcher = Dispatcher(limits.balance)
         self._seats: dict[str, Seat] = {}
@@ -135,8 +168,10 @@ class AgentPool:
         for decision in decisions:
             exchange: Exchange = decision.ticket.owner
             if not isinstance(decision, Assignment):
+                self.tally.asked_back += 1
                 exchange.revoke()
             elif decision.ticket.seat is decision.seat:
+                self.tally.sent_ahead += decision.ahead
                 self._assign(exchange, decision.seat, decision.ahead)
 
     def started(self, exchange: Exchange) -> None:
@@ -144,6 +179,10 @@ class AgentPool:
         exchange.started_at = self._clock.seconds()
         self._dispatcher.started(exchange.ticket)
         self._patience.stop(exchange)
+
+    def answering(self, exchange: Exchange) -> None:
+        """The answer has begun."""
+        exchange.answered_at = self._clock.seconds()
 
     def withdraw(self, exchange: Exchange) -> None:
         """The exchange wants no slot any more."""
@@ -182,6 +221,17 @@ class AgentPool:
         """Exchanges that wait, for admission or for a slot."""
         return self._dispatcher.waiting + len(self._pending)
 
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """All that are in the hub, in no order."""
+        return [*self._pending, *self._admitted]
+
+    @property
+    def oldest_waiting(self) -> Exchange | None:
+        """The one that waits longest, for admission or for a slot."""
+        heads = [*islice(self._pending, 1), *(ticket.owner for ticket in self._dispatcher.heads)]
+        return min(heads, key=_arrival, default=None)
+
     # -- links ----------------------------------------------------------------------------------------------------
 
     def join(self, link: AgentLink, rights: Rights, slots: int) -> None:
@@ -190,6 +240,10 @@ class AgentPool:
         if former is not None:
             former.owner.fence()
         seat = self._seats[link.key] = Seat(link, rights, slots, min(self._limits.prefetch, link.prefetch))
+        seat.drained = link.key in self._drained
+        seat.slots = 0 if seat.drained else slots
+        if self._watcher is not None:
+            self._watcher.joined(link)
         self._perform(self._dispatcher.join(seat))
 
     def leave(self, link: AgentLink) -> None:
@@ -198,12 +252,41 @@ class AgentPool:
         if seat is not None and seat.owner is link:
             del self._seats[link.key]
             self._dispatcher.leave(seat)
+            if self._watcher is not None:
+                self._watcher.left(link)
 
     def resize(self, link: AgentLink, slots: int) -> None:
         """The agent has so many slots now."""
         seat = self._seats.get(link.key)
         if seat is not None and seat.owner is link:
-            self._perform(self._dispatcher.resize(seat, slots))
+            seat.offered = slots
+            self._perform(self._dispatcher.resize(seat, 0 if seat.drained else slots))
+
+    def drain_agent(self, key: str) -> bool:
+        """Give this agent nothing new until :meth:`undrain_agent`, even if it links anew; what runs there runs on.
+
+        :returns: whether there is such an agent.
+        """
+        seat = self._seats.get(key)
+        if seat is None:
+            return False
+        self._drained.add(key)
+        seat.drained = True
+        self._perform([*self._dispatcher.resize(seat, 0), *self._dispatcher.recall(seat)])
+        return True
+
+    def undrain_agent(self, key: str) -> bool:
+        """The agent may work again.
+
+        :returns: whether there is such an agent, or one that was drained and is gone.
+        """
+        known = key in self._drained
+        self._drained.discard(key)
+        seat = self._seats.get(key)
+        if seat is not None and seat.drained:
+            seat.drained = False
+            self._perform(self._dispatcher.resize(seat, seat.offered))
+        return known or seat is not None
 
     def release(self, exchange: Exchange) -> None:
         """The exchange's slot is free, and serves the next one at once."""
@@ -212,6 +295,11 @@ class AgentPool:
             seat.measure(self._clock.seconds() - exchange.started_at)
             seat.rtt = seat.owner.rtt or 0.0
         self._perform(self._dispatcher.release(exchange.ticket))
+
+    @property
+    def seats(self) -> list[Seat]:
+        """All agents that are linked, as the dispatcher sees them; the owner of each is its link."""
+        return list(self._seats.values())
 
     @property
     def links(self) -> list[AgentLink]:
@@ -233,6 +321,10 @@ class AgentPool:
         else:
             done.callback(None)
         return done
+
+
+def _arrival(exchange: Exchange) -> float:
+    return exchange.queued_at
 
 
 def _out_of_patience(exchange: Exchange) -> None:

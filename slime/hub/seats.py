@@ -52,20 +52,28 @@ class Seat:
     :ivar owner: whatever the caller wants to find again; the dispatcher never looks at it.
     :ivar group: its class, the dispatcher's own.
     :ivar slots: how many requests the agent may run at a time, now.
+    :ivar offered: how many it says it could; ``slots`` is 0 instead while it is drained.
+    :ivar drained: somebody said that it gets nothing new.
     :ivar prefetch: how many more it may hold for each slot, at most.
     :ivar rtt: round trip to the agent in seconds.
     :ivar service_time: mean seconds that a request runs there; ``None`` until one has.
+    :ivar served: requests that have run there.
     :ivar tickets: what it has, in the order in which it was sent: the first ``slots`` run, the others are held.
     """
 
-    __slots__ = ("group", "owner", "prefetch", "rights", "rtt", "service_time", "slots", "tickets")
+    __slots__ = (
+        "drained", "group", "offered", "owner", "prefetch", "rights", "rtt", "served", "service_time", "slots",
+        "tickets",
+    )  # fmt: skip
 
     def __init__(self, owner: Any, rights: Rights, slots: int, prefetch: int = 0) -> None:
         self.owner = owner
         self.group: Any = None
         self.rights = rights
-        self.slots = slots
+        self.slots = self.offered = slots
+        self.drained = False
         self.prefetch = prefetch
+        self.served = 0
         self.rtt = 0.0
         self.service_time: float | None = None
         self.tickets: OrderedDict[Ticket, None] = OrderedDict()
@@ -101,6 +109,7 @@ class Seat:
 
     def measure(self, seconds: float) -> None:
         """A request has run for so long."""
+        self.served += 1
         mean = self.service_time
         self.service_time = seconds if mean is None else mean + WEIGHT * (seconds - mean)
 
