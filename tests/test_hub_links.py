@@ -222,10 +222,10 @@ class ExchangeOnLinkTests(SynchronousTestCase):
         """Credit comes back as the application reads."""
         self.app.ask()
         self.agent.frames()
-        self.app.channel.pauseProducing()
+        self.app.channel.outlet.pauseProducing()
         self.agent.say(Started(1), Head(1, OK_HEAD, None), *[Data(1, b"x" * 16384) for _ in range(12)])
         self.assertEqual(self.agent.frames(), [])
-        self.app.channel.resumeProducing()
+        self.app.channel.outlet.resumeProducing()
         self.assertEqual(self.agent.frames(), [Credit(1, 12 * 16384)])
 
     def test_upload_waits_for_credit(self) -> None:

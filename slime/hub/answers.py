@@ -9,12 +9,17 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from slime.errors import ErrorCode
 from slime.http.head import Fields, RequestHead, ResponseHead, field_values
 
-__all__ = ["Answer", "answer_for"]
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IAddress
 
+__all__ = ["Answer", "Answered", "Trouble", "answer_for"]
+
+APPLICATION_CHALLENGE = b'Slime realm="slime"'
 RETRY_AFTER = b"1"
 _RETRYABLE = {503}
 _REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
@@ -42,6 +47,25 @@ class Trouble:
     fields: Fields = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that the hub answered by itself, before it became an exchange; for the access log.
+
+    :ivar peer: who sent it.
+    :ivar outcome: ``ok``, or the slug of an error.
+    :ivar detail: as of :class:`Trouble`.
+    :ivar head: its head, if it could be read.
+    :ivar request_id: if it was given one.
+    """
+
+    peer: IAddress
+    status: int
+    outcome: str
+    detail: str = ""
+    head: RequestHead | None = None
+    request_id: bytes = b""
+
+
 def answer_for(trouble: Trouble, request: RequestHead | None, request_id: bytes = b"") -> Answer:
     """The answer that tells an application about ``trouble``.
 
@@ -55,10 +79,10 @@ def answer_for(trouble: Trouble, request: RequestHead | None, request_id: bytes 
         fields.append((b"Slime-Request-Id", request_id))
     if code.status in _RETRYABLE:
         fields.append((b"Retry-After", RETRY_AFTER))
-    if code is ErrorCode.UNAUTHORIZED:
-        fields.append((b"WWW-Authenticate", b'Slime realm="slime"'))
+    if code is ErrorCode.UNAUTHORIZED and not field_values(trouble.fields, b"www-authenticate"):
+        fields.append((b"WWW-Authenticate", APPLICATION_CHALLENGE))
     if code is ErrorCode.UPGRADE_REQUIRED:
-        fields.append((b"Upgrade", b"websocket"))
+        fields += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13")]
     fields.extend(trouble.fields)
     return Answer(ResponseHead(b"1.1", code.status, _REASONS.get(code.status, b""), fields), body)
 

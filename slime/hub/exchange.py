@@ -187,14 +187,14 @@ class Exchange:
         if self._stage is not Stage.WAITING:
             self._send_body(data)
         elif self.bytes_in >= self._policy.replay_body:
-            self.request.channel.pause_body()
+            self.request.pause_body()
 
     def _send_body(self, data: bytes) -> None:
         if self.bytes_in > self._policy.replay_body:
             self._kept = None
         link = self.link
         if link is not None and link.send_body(self._stream_id, data) > QUEUED_HIGH:
-            self.request.channel.pause_body()
+            self.request.pause_body()
 
     def body_finished(self, trailers: Fields) -> None:
         """The request's body is complete."""
@@ -232,7 +232,7 @@ class Exchange:
             self._kept = None
         if self._trailers is not None and self.length != 0:
             link.end_body(self._stream_id, self._trailers)
-        self.request.channel.resume_body()
+        self.request.resume_body()
 
     def revoke(self) -> None:
         """Another agent could begin sooner: the link answers with :meth:`not_started`, or it has begun."""
@@ -353,7 +353,7 @@ class Exchange:
 
     def writable(self) -> None:
         """The link has sent most of what waited: the application may go on uploading."""
-        self.request.channel.resume_body()
+        self.request.resume_body()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 

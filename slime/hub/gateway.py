@@ -14,9 +14,10 @@ from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
 from slime.http.forwarding import Peer, upstream_fields
-from slime.http.head import RequestHead, field_values, serialise_request_head
+from slime.http.head import RequestHead, field_values, serialise_request_head, tokens
 from slime.hub.answers import Trouble
 from slime.hub.exchange import Exchange, Wishes
+from slime.hub.hops import COUNTED, as_recipient, one_hop_on
 from slime.hub.request import IStreamedResource, StreamedRequest
 from slime.values import parse_duration
 
@@ -77,22 +78,25 @@ class GatewayResource(Resource):
         try:
             self._authenticate(request.head)
             wishes = read_wishes(request.head, self._policy.patience)
+            head = one_hop_on(request.head) if request.method in COUNTED else request.head
         except BadMessage as error:
             request.fail(Trouble(error.code, error.detail), request_id)
             return
-        self._start(request, request_id, wishes)
+        if head is None:
+            request.answer(as_recipient(request.head), request_id)
+        else:
+            self._start(request, head, request_id, wishes)
 
-    def _start(self, request: StreamedRequest, request_id: bytes, wishes: Wishes) -> None:
+    def _start(self, request: StreamedRequest, head: RequestHead, request_id: bytes, wishes: Wishes) -> None:
         exchange = Exchange(request, self._pool, request_id, wishes)
         request.receiver = exchange
         limit = self._pool.policy.max_body
         if limit and (request.body_length or 0) > limit:
             exchange.fail(Trouble(ErrorCode.BODY_TOO_LARGE, f"at most {limit} bytes (--max-body)"))
             return
-        peer = Peer(_host(request.getClientAddress()), "https" if request.isSecure() else "http")
-        fields = upstream_fields(request.head, peer, request_id)
-        head = RequestHead(request.head.method, request.head.target, b"1.1", fields)
-        exchange.forward_head = serialise_request_head(head)
+        peer = Peer(_host(request.client), "https" if request.isSecure() else "http")
+        fields = upstream_fields(head, peer, request_id)
+        exchange.forward_head = serialise_request_head(RequestHead(head.method, head.target, b"1.1", fields))
         self._pool.submit(exchange)
 
     def _authenticate(self, head: RequestHead) -> None:
@@ -106,11 +110,12 @@ class GatewayResource(Resource):
             raise BadMessage(ErrorCode.UNAUTHORIZED, "the Slime-App-Password is wrong")
 
     def _render_tunnel(self, request: StreamedRequest) -> None:
-        upgrades = [value.strip().lower() for value in field_values(request.head.fields, b"upgrade")]
-        if request.method != b"GET" or upgrades != [b"websocket"] or request.body_length != 0:
-            request.fail(Trouble(ErrorCode.UPGRADE_REQUIRED))
-        else:
+        fields = request.head.fields
+        wanted = tokens(fields, b"upgrade") == [b"websocket"] and b"upgrade" in tokens(fields, b"connection")
+        if wanted and request.method == b"GET" and request.body_length == 0 and request.head.version == b"1.1":
             self._door.enter(request)
+        else:
+            request.fail(Trouble(ErrorCode.UPGRADE_REQUIRED))
 
 
 def read_wishes(head: RequestHead, patience: float) -> Wishes:

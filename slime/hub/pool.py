@@ -70,6 +70,9 @@ class AgentLink(StreamLink, Protocol):
     def end(self) -> None:
         """Close the link in good order."""
 
+    def when_gone(self) -> Deferred[None]:
+        """Fires when the connection is closed."""
+
 
 class LinkWatcher(Protocol):
     """Somebody who wants to know who comes and goes."""

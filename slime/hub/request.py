@@ -2,15 +2,13 @@
 
 Resources that provide :class:`IStreamedResource` get the body as it arrives and write their answer through the
 ``answer_*`` methods, which keep every field and byte as given. Any other resource of the tree sees an ordinary
-:class:`twisted.web.server.Request` when its body is complete.
+:class:`twisted.web.server.Request` when its body is complete; what such a request has beyond this one is made then.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import unquote_to_bytes
 
-from twisted.internet.task import cooperate
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
@@ -18,18 +16,23 @@ from zope.interface import Interface
 
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import encode_chunk, last_chunk
-from slime.http.head import Fields, RequestHead, ResponseHead, persists, serialise_response_head
-from slime.hub.answers import Trouble, answer_for
+from slime.http.head import Fields, RequestHead, ResponseHead, field_values, persists, serialise_response_head, tokens
+from slime.hub.answers import Answer, Answered, Trouble, answer_for
+from slime.hub.ordinary import Buffering, Pump
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from twisted.internet.interfaces import IPushProducer
+    from twisted.web.http_headers import Headers
+    from twisted.web.resource import IResource
 
     from slime.hub.channel import HttpChannel
+    from slime.hub.site import GatewaySite
 
 __all__ = ["BodyReceiver", "IStreamedResource", "StreamedRequest"]
 
-BUFFERED_BODY_LIMIT = 1024 * 1024
+DISCARDED_BODY_LIMIT = 64 * 1024
 _NO_BODY = frozenset({204, 304})
+_BOUNDING = (b"content-length", b"transfer-encoding")
 
 
 class IStreamedResource(Interface):
@@ -58,58 +61,42 @@ class BodyReceiver(Protocol):
         """All that was written has gone out to the application."""
 
 
-class _Buffering:
-    """Collects the body of a request for an ordinary resource, then lets Twisted process it."""
-
-    def __init__(self, request: StreamedRequest) -> None:
-        self._request = request
-        self._room = BUFFERED_BODY_LIMIT
-        request.fill_headers()
-        request.gotLength(request.body_length)
-
-    def body_received(self, data: bytes) -> None:
-        self._room -= len(data)
-        if self._room < 0:
-            self.body_failed(BadMessage(ErrorCode.BODY_TOO_LARGE, "this resource takes no body of that size"))
-        else:
-            self._request.handleContentChunk(data)
-
-    def body_finished(self, trailers: Fields) -> None:
-        request = self._request
-        request.requestReceived(request.head.method, request.head.target, b"HTTP/" + request.head.version)
-
-    def body_failed(self, error: BadMessage) -> None:
-        self._request.fail(Trouble(error.code, error.detail))
-
-    def left(self) -> None:
-        """:meth:`StreamedRequest.connectionLost` tells the resource by Twisted's own ways."""
-
-    def drained(self) -> None:
-        self._request.resume_producer()
-
-
 class StreamedRequest(Request):
     """One request on an :class:`~slime.hub.channel.HttpChannel`.
 
     :ivar head: the request's head, as read.
     :ivar body_length: bytes of body to come; ``None`` when chunked.
+    :ivar expectant: does the application hold the body back until somebody asks for it (``Expect: 100-continue``)?
     :ivar persistent: may the connection serve another request after this one?
     :ivar receiver: who takes the body.
     :ivar answer_bytes: bytes of response body written so far.
+    :ivar located: the resource that the tree has for it, with the paths to and beyond it; ``None`` before it was asked.
     """
 
     _log = Logger()
     channel: HttpChannel  # type: ignore[assignment]
+    site: GatewaySite
     head: RequestHead
     receiver: BodyReceiver | None = None
     body_length: int | None = 0
     body_complete = False
+    expectant = False
     persistent = True
     answer_started = False
     answer_bytes = 0
-    _answer_chunked = False
-    _push_producer: Any = None
+    located: tuple[IResource, list[bytes], list[bytes]] | None = None
     defaultContentType = None
+    _answer_chunked = False
+    _push_producer: IPushProducer | None = None
+    _declared: int | None = None
+
+    def __init__(self, channel: HttpChannel) -> None:
+        """Much leaner than Twisted's own, which :meth:`_enter_tree` makes up for."""
+        self.channel = channel
+        self.site = channel.site
+        self.transport = channel.transport
+        self.client = channel.peer
+        self.notifications = []
 
     # -- the channel's side ---------------------------------------------------------------------------------------
 
@@ -120,33 +107,41 @@ class StreamedRequest(Request):
         self.method, self.uri, self.clientproto = head.method, head.target, b"HTTP/" + head.version
         self.path = head.target.partition(b"?")[0]
         self.persistent = persists(head)
-        self.site = self.channel.site
+        if body_length != 0 and head.version == b"1.1":
+            self.expectant = b"100-continue" in tokens(head.fields, b"expect")
         try:
-            resource = self._locate()
-            if IStreamedResource.providedBy(resource):
-                resource.render_stream(self)
-            else:
-                self.receiver = _Buffering(self)
+            self._start()
         except Exception:
             self._log.failure("no answer could be made")
-            self.fail(Trouble(ErrorCode.INTERNAL))
+            self._give_up()
 
-    def _locate(self) -> Any:
-        root = self.channel.site.resource
-        if IStreamedResource.providedBy(root):
-            return root
-        self.fill_headers()
-        self.prepath = []
-        self.postpath = [unquote_to_bytes(segment) for segment in self.path[1:].split(b"/")]
-        return self.channel.site.getResourceFor(self)
+    def _start(self) -> None:
+        resource = self.site.resource
+        if not IStreamedResource.providedBy(resource):
+            resource = self._enter_tree()
+        if IStreamedResource.providedBy(resource):
+            resource.render_stream(self)
+        else:
+            self.receiver = Buffering(self)
 
-    def fill_headers(self) -> None:
-        """Give ordinary resources the fields in the form that they know."""
+    def _enter_tree(self) -> IResource | None:
+        """Become what Twisted's resources know, and look for the one that is wanted."""
+        super().__init__(self.channel)
         for name, value in self.head.fields:
             self.requestHeaders.addRawHeader(name, value)
+        self.parseCookies()
+        if self.path == b"*":
+            return None
+        self.prepath, self.postpath = [], self.site.segments(self.path)
+        return self.site.getResourceFor(self)
+
+    def _give_up(self) -> None:
+        """Answer for a resource that raised; who has taken the request hears that it is over."""
+        self.body_failed(BadMessage(ErrorCode.INTERNAL, ""))
 
     def body_received(self, data: bytes) -> None:
         """From the channel: some of the body."""
+        self.expectant = False
         if self.receiver is not None:
             self.receiver.body_received(data)
 
@@ -161,16 +156,29 @@ class StreamedRequest(Request):
         self.persistent = False
         if self.receiver is not None:
             self.receiver.body_failed(error)
+        elif not self.finished:
+            self.fail(Trouble(error.code, error.detail))
+
+    def blocked(self) -> None:
+        """From the channel: the application reads more slowly than it is written to."""
+        if self._push_producer is not None:
+            self._push_producer.pauseProducing()
 
     def drained(self) -> None:
         """From the channel: the application has read everything."""
         if self.receiver is not None:
             self.receiver.drained()
+        if self._push_producer is not None:
+            self._push_producer.resumeProducing()
 
     def connectionLost(self, reason: Failure) -> None:
         """From the channel: the application is gone."""
         receiver, self.receiver = self.receiver, None
+        producer = self._push_producer
+        self.unregisterProducer()
         super().connectionLost(reason)
+        if producer is not None:
+            producer.stopProducing()
         if receiver is not None:
             receiver.left()
 
@@ -181,9 +189,23 @@ class StreamedRequest(Request):
         """Is the application slower than we are?"""
         return self.channel.write_blocked
 
+    def pause_body(self) -> None:
+        """Enough of the body for now."""
+        if not self.finished and not self._disconnected:
+            self.channel.pause_body()
+
+    def resume_body(self) -> None:
+        """More of the body may come, and is waited for."""
+        self.expectant = False
+        if not self.finished and not self._disconnected:
+            self.channel.resume_body()
+
     def answer_interim(self, head: ResponseHead) -> None:
-        """Pass on a 1xx response; HTTP/1.0 knows none (RFC 9110 section 15.2)."""
-        if self.head.version == b"1.1" and not self.answer_started:
+        """Pass on a 1xx response; HTTP/1.0 knows none (RFC 9110 section 15.2).
+
+        One that the application is too slow to read is left out: no credit bounds how many come.
+        """
+        if self.head.version == b"1.1" and not self.answer_started and not self.write_blocked:
             self.channel.write(serialise_response_head(head))
 
     def answer_head(self, head: ResponseHead, length: int | None) -> None:
@@ -206,14 +228,23 @@ class StreamedRequest(Request):
                 fields.append((b"Transfer-Encoding", b"chunked"))
             else:
                 self.persistent = False
-        if not self.body_complete and not self.channel.body_at_hand():
+        return fields + self._connection()
+
+    def _connection(self) -> Fields:
+        """What the answer's head says of the connection's future; it is decided here."""
+        if self.persistent and (self.site.draining or not self._body_ends()):
             self.persistent = False
-        if not self.persistent or self.channel.site.draining:
-            self.persistent = False
-            fields.append((b"Connection", b"close"))
-        elif self.head.version == b"1.0":
-            fields.append((b"Connection", b"keep-alive"))
-        return fields
+        if not self.persistent:
+            return [(b"Connection", b"close")]
+        return [(b"Connection", b"keep-alive")] if self.head.version == b"1.0" else []
+
+    def _body_ends(self) -> bool:
+        """Is the body here, or short and sure enough to come that the channel may read over it?"""
+        if self.body_complete or self.channel.body_at_hand():
+            return True
+        if self.body_length is None or self.body_length > DISCARDED_BODY_LIMIT:
+            return False
+        return not field_values(self.head.fields, b"expect")
 
     def answer_data(self, data: bytes) -> None:
         """Some of the response's body; it is on its way in this turn of the reactor."""
@@ -235,11 +266,24 @@ class StreamedRequest(Request):
         self.channel.abortConnection()
 
     def fail(self, trouble: Trouble, request_id: bytes = b"") -> None:
-        """Answer with an error of ours; if an answer has begun already, cut it off."""
+        """Answer with an error of ours; if an answer has begun already, cut it off.
+
+        Requests that nobody had taken go into the access log here.
+        """
         if self.answer_started or self.startedWriting:
             self.answer_abort()
             return
-        answer = answer_for(trouble, self.head, request_id)
+        if self.receiver is None:
+            code = trouble.code
+            self.site.answered(Answered(self.client, code.status, code.slug, trouble.detail, self.head, request_id))
+        self._answer_whole(answer_for(trouble, self.head, request_id))
+
+    def answer(self, answer: Answer, request_id: bytes) -> None:
+        """Answer, of the hub's own, a request that nobody had taken."""
+        self.site.answered(Answered(self.client, answer.head.status, "ok", "", self.head, request_id))
+        self._answer_whole(answer)
+
+    def _answer_whole(self, answer: Answer) -> None:
         self.answer_head(answer.head, len(answer.body))
         if self.method != b"HEAD":
             self.answer_data(answer.body)
@@ -247,46 +291,58 @@ class StreamedRequest(Request):
 
     def _finish(self) -> None:
         self.finished = 1
-        self.receiver = None
         self._cleanup()
 
-    # -- ordinary resources' producers ------------------------------------------------------------------------------
+    def _cleanup(self) -> None:
+        self.receiver = None
+        if self._declared is not None and self.sentLength != self._declared:
+            self.channel.abortConnection()
+        super()._cleanup()
 
-    def producer_registered(self, producer: Any, streaming: bool) -> None:
-        """An ordinary resource produces its response by itself."""
-        self._push_producer = producer if streaming else _Pump(self, producer)
+    # -- ordinary resources ---------------------------------------------------------------------------------------
 
-    def blocked(self) -> None:
-        """From the channel: the application reads more slowly than it is written to."""
+    def ordinary_fields(self, headers: Headers) -> Fields:
+        """The fields of a response that an ordinary resource has begun, framing included."""
+        fields = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
+        bodiless = self.method == b"HEAD" or self.code in _NO_BODY
+        bounds = [(low, value) for name, value in fields if (low := name.lower()) in _BOUNDING]
+        if b"close" in tokens(fields, b"connection") or not (bounds or bodiless):
+            self.persistent = False
+        if not bodiless and bounds and bounds[0][0] == b"content-length":
+            self._declared = int(bounds[0][1])
+        return [field for field in fields if field[0].lower() != b"connection"] + self._connection()
+
+    def processingFailed(self, reason: Failure) -> Failure:
+        """A resource raised: an answer that has begun must not look complete."""
+        if not (self.startedWriting or self.finished or self._disconnected):
+            return cast(Failure, super().processingFailed(reason))
+        self._log.failure("a resource failed in the middle of its answer", reason)
+        if not (self.finished or self._disconnected):
+            self.answer_abort()
+        return reason
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """An ordinary resource produces its response by itself.
+
+        :raises ValueError: there is a producer already.
+        """
         if self.producer is not None:
-            self._push_producer.pauseProducing()
+            raise ValueError("a producer is registered already")
+        if self._disconnected:
+            producer.stopProducing()
+            return
+        self.producer = producer
+        self._push_producer = producer if streaming else Pump(self, producer, self.site.cooperator)
+        if self.write_blocked:
+            self.blocked()
 
-    def resume_producer(self) -> None:
-        """The application has read everything: the producer may go on."""
+    def unregisterProducer(self) -> None:
+        """The producer is done."""
+        self.producer = self._push_producer = None
+
+    def producer_failed(self, failure: Failure) -> None:
+        """A producer raised: what it has produced must not look complete."""
+        self._log.failure("a producer of a response failed", failure)
         if self.producer is not None:
-            self._push_producer.resumeProducing()
-
-
-class _Pump:
-    """Makes a push producer of a pull producer, as long as it is the request's producer."""
-
-    def __init__(self, request: StreamedRequest, producer: Any) -> None:
-        self._request = request
-        self._producer = producer
-        self._paused = False
-        self._task = cooperate(self._run())
-
-    def _run(self) -> Iterator[None]:
-        while self._request.producer is self._producer:
-            cast(Any, self._producer).resumeProducing()
-            yield None
-
-    def pauseProducing(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self._task.pause()
-
-    def resumeProducing(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._task.resume()
+            self.unregisterProducer()
+            self.answer_abort()

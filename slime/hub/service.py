@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet import defer
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slime.http.head import HeadLimits
-from slime.hub.access import AccessLog, json_line, text_line
+from slime.hub.access import AccessLog, NoAccessLog, json_line, text_line
 from slime.hub.channel import ChannelLimits
-from slime.hub.exchange import Exchange, ExchangePolicy
+from slime.hub.exchange import ExchangePolicy
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.links import Door, LinkPolicy
 from slime.hub.pool import AgentPool, PoolLimits
@@ -23,13 +24,14 @@ from slime.hub.site import GatewaySite
 from slime.log import raw_sink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 
     from slime.settings import HubConfig
 
 __all__ = ["HubService", "build_hub"]
+
+#: Seconds that applications have to take what was written, and agents to say goodbye, after everything else.
+LAST_WORDS = 2.0
 
 
 def build_hub(reactor: Any, config: HubConfig) -> HubService:
@@ -39,22 +41,29 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     :raises ValueError: a ``--listen`` description is not an endpoint string.
     """
     access = access_log(reactor, config)
-    pool = AgentPool(reactor, pool_limits(config), access)
+    pool = AgentPool(reactor, pool_limits(config), access.finished)
     door = Door(reactor, pool, link_policy(config))
     gateway = GatewayResource(pool, door, GatewayPolicy(config.app_password, config.queue_timeout))
-    site = GatewaySite(gateway, reactor, channel_limits(config))
-    hub = HubService(reactor, site, pool, config.grace)
+    site = GatewaySite(gateway, reactor, channel_limits(config), access.answered)
+    hub = HubService(reactor, site, pool, access, config.grace)
     for description in config.listen:
         Listener(serverFromString(reactor, description), site).setServiceParent(hub)
-    TimerService(1.0, site.sweep).setServiceParent(hub)
+    sweeper(reactor, site).setServiceParent(hub)
     return hub
 
 
-def access_log(reactor: IReactorTime, config: HubConfig) -> Callable[[Exchange], None]:
-    """What the pool does with finished exchanges."""
+def access_log(reactor: IReactorTime, config: HubConfig) -> AccessLog | NoAccessLog:
+    """Where finished requests are noted."""
     if not config.access_log:
-        return lambda exchange: None
-    return AccessLog(reactor, raw_sink(), json_line if config.log_format == "json" else text_line).add
+        return NoAccessLog()
+    return AccessLog(reactor, raw_sink(), json_line if config.log_format == "json" else text_line)
+
+
+def sweeper(reactor: IReactorTime, site: GatewaySite) -> TimerService:
+    """Looks after the deadlines of connections."""
+    service = TimerService(1.0, site.sweep)
+    service.clock = reactor
+    return service
 
 
 def pool_limits(config: HubConfig) -> PoolLimits:
@@ -92,6 +101,7 @@ class Listener(Service):
         self._endpoint = endpoint
         self._site = site
         self._asked = False
+        self._failure: Failure | None = None
         self.port: IListeningPort | None = None
 
     def privilegedStartService(self) -> None:
@@ -99,11 +109,10 @@ class Listener(Service):
 
         :raises CannotListenError: the address cannot be had; :mod:`slime.process` makes one clear line of it.
         """
+        self._endpoint.listen(self._site).addCallbacks(self._listening, self._failed)
         self._asked = True
-        failures: list[Failure] = []
-        self._endpoint.listen(self._site).addCallbacks(self._listening, failures.append)
-        if failures:
-            failures[0].raiseException()
+        if self._failure is not None:
+            self._failure.raiseException()
 
     def startService(self) -> None:
         """The service is up; listen, if nobody called :meth:`privilegedStartService`."""
@@ -114,6 +123,11 @@ class Listener(Service):
     def _listening(self, port: IListeningPort) -> None:
         self.port = port
         self._log.info("listening on {address}", address=port.getHost())
+
+    def _failed(self, failure: Failure) -> None:
+        self._failure = failure
+        if self._asked:
+            self._log.failure("cannot listen", failure)
 
     def stopService(self) -> Deferred[None] | None:
         """Accept no more connections; those that are open stay."""
@@ -128,11 +142,14 @@ class HubService(MultiService):
 
     _log = Logger()
 
-    def __init__(self, reactor: IReactorTime, site: GatewaySite, pool: AgentPool, grace: float) -> None:
+    def __init__(
+        self, reactor: IReactorTime, site: GatewaySite, pool: AgentPool, access: AccessLog | NoAccessLog, grace: float
+    ) -> None:
         super().__init__()
         self.site = site
         self.pool = pool
         self._reactor = reactor
+        self._access = access
         self._grace = grace
 
     def stopService(self) -> Deferred[None]:
@@ -144,19 +161,33 @@ class HubService(MultiService):
         for service in self:
             if isinstance(service, Listener):
                 await maybeDeferred(service.stopService)
+        end = self._reactor.seconds() + self._grace
         self.site.drain()
-        finished = self.pool.drain()
-        if self._grace:
-            finished.addTimeout(self._grace, self._reactor, onTimeoutCancel=self._out_of_time)
-            await finished
-        self._close()
+        if not await self._in_time(self.pool.drain(), end):
+            self._log.warn("the grace time of {grace} seconds is over: what still runs is cut off", grace=self._grace)
+        gone = self._end_links()
+        await self._in_time(self.site.when_idle(), max(end, self._reactor.seconds() + LAST_WORDS))
+        self.site.abort()
+        await self._in_time(DeferredList([gone, self.site.when_idle()]), self._reactor.seconds() + LAST_WORDS)
+        self._access.flush()
         await maybeDeferred(super().stopService)
 
-    def _out_of_time(self, result: object, timeout: float) -> None:
-        self._log.warn("the grace time of {grace} seconds is over: what still runs is cut off", grace=timeout)
-
-    def _close(self) -> None:
-        for link in self.pool.links:
+    def _end_links(self) -> Deferred[Any]:
+        links = self.pool.links
+        gone = [link.when_gone() for link in links]
+        for link in links:
             link.end()
-        for channel in list(self.site.connections):
-            channel.close_gently(unread=False)
+        return DeferredList(gone, consumeErrors=True)
+
+    async def _in_time(self, event: Deferred[Any], end: float) -> bool:
+        """Wait for something, until a moment; did it happen?"""
+        left = end - self._reactor.seconds()
+        if left > 0 and not event.called:
+            event.addTimeout(left, self._reactor)
+        elif not event.called:
+            event.cancel()
+        try:
+            await event
+        except (CancelledError, defer.TimeoutError):
+            return False
+        return True

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote_to_bytes
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IProtocol
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 from twisted.web.server import Site
 
-from slime.hub.answers import Trouble
+from slime.hub.answers import Answered
 from slime.hub.channel import ChannelLimits, HttpChannel
 from slime.hub.request import StreamedRequest
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
+    from twisted.internet.interfaces import IReactorTime, ITransport
     from twisted.web.resource import IResource
+    from twisted.web.server import Request
 
 __all__ = ["GatewaySite"]
 
@@ -22,22 +29,35 @@ __all__ = ["GatewaySite"]
 class GatewaySite(Site):
     """A :class:`~twisted.web.server.Site` whose connections are :class:`HttpChannel`.
 
-    :ivar connections: the open connections, those that became an agent's link among them.
+    :ivar connections: the open connections, less those that became an agent's link.
     :ivar draining: set at shutdown; connections close after the answer in progress.
+    :ivar answered: told of every request that was answered before anybody took it.
+    :ivar cooperator: runs the pull producers of ordinary resources.
     """
 
     _log = Logger()
 
-    def __init__(self, resource: IResource, reactor: IReactorTime, limits: ChannelLimits) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        reactor: IReactorTime,
+        limits: ChannelLimits,
+        answered: Callable[[Answered], object] = lambda answered: None,
+    ) -> None:
         super().__init__(resource, requestFactory=StreamedRequest, reactor=reactor)
         self.limits = limits
         self.seconds = reactor.seconds
+        self.answered = answered
+        self.cooperator = Cooperator(scheduler=partial(reactor.callLater, 0))
         self.connections: set[HttpChannel] = set()
         self.draining = False
         self._turned_away = 0
+        self._waiting: list[Deferred[None]] = []
+
+    # -- what Twisted's Site does ------------------------------------------------------------------------------------
 
     def startFactory(self) -> None:
-        """Twisted's per-request log and its clock stay off; the gateway keeps its own access log."""
+        """Twisted's per-request log and its clock stay off; the hub keeps its own access log."""
 
     def stopFactory(self) -> None:
         """Counterpart of :meth:`startFactory`."""
@@ -49,22 +69,41 @@ class GatewaySite(Site):
         """Only HTTP/1.1 by ALPN: HTTP/2 would go past everything this channel checks."""
         return [b"http/1.1"]
 
-    def buildProtocol(self, addr: IAddress | None) -> HttpChannel | None:  # type: ignore[override]
-        """A channel for a new connection; none, so that it is closed at once, beyond ``max_connections``."""
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol:  # type: ignore[override]
+        """A channel for a new connection; beyond ``max_connections`` one that closes it at once."""
         if len(self.connections) >= self.limits.max_connections:
             self._turned_away += 1
-            return None
+            return _TurnedAway()
         channel = HttpChannel()
         channel.factory = self
         channel.site = self
         channel.requestFactory = self.requestFactory
         return channel
 
+    def segments(self, path: bytes) -> list[bytes]:
+        """The parts of a path, as resources know them."""
+        return [unquote_to_bytes(segment) for segment in path[1:].split(b"/")]
+
+    def getResourceFor(self, request: Request) -> IResource:
+        """The resource for a request: looked for once, at the end of the head, though Twisted asks again later."""
+        request = cast(StreamedRequest, request)
+        if request.located is None:
+            resource = super().getResourceFor(request)
+            request.located = resource, request.prepath or [], request.postpath or []
+        resource, request.prepath, request.postpath = request.located
+        return resource
+
+    # -- connections -------------------------------------------------------------------------------------------------
+
     def sweep(self) -> None:
         """Enforce the deadlines of all connections. The service calls this once a second."""
         now = self.seconds()
         for channel in list(self.connections):
-            channel.check(now)
+            try:
+                channel.check(now)
+            except Exception:
+                self._log.failure("a connection could not be looked after, and is cut")
+                channel.abortConnection()
         if self._turned_away:
             self._log.warn(
                 "turned away {count} connections: {limit} are open, which is the limit (--max-connections)",
@@ -73,12 +112,36 @@ class GatewaySite(Site):
             )
             self._turned_away = 0
 
-    def refused(self, trouble: Trouble, peer: IAddress) -> None:
-        """A connection was refused for what it sent; said in the log at debug level, as anyone can cause it."""
-        self._log.debug("refused {peer}: {code}, {detail}", peer=peer, code=trouble.code.slug, detail=trouble.detail)
+    def lost(self, channel: HttpChannel) -> None:
+        """A connection is gone, or belongs to somebody else."""
+        self.connections.discard(channel)
+        if self._waiting and not self.connections:
+            waiting, self._waiting = self._waiting, []
+            for idle in waiting:
+                idle.callback(None)
+
+    def when_idle(self) -> Deferred[None]:
+        """Fires when there are no connections."""
+        if not self.connections:
+            return succeed(None)
+        self._waiting.append(Deferred())
+        return self._waiting[-1]
 
     def drain(self) -> None:
         """Close idle connections now and the others after their answer."""
         self.draining = True
         for channel in list(self.connections):
             channel.drain()
+
+    def abort(self) -> None:
+        """Cut whatever is left."""
+        for channel in list(self.connections):
+            channel.abortConnection()
+
+
+class _TurnedAway(Protocol):
+    """One connection too many. (TLS knows no way of having no protocol at all.)"""
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Close it."""
+        transport.loseConnection()

@@ -1,0 +1,65 @@
+"""The reading side of an application's connection: whether it is read now, and how long what comes next may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any
+
+from slime.hub import sockets
+
+__all__ = ["ANYTHING", "PIPELINE", "UPLOAD", "Inlet", "Wait"]
+
+# Why the socket is not being read: bits of a number, because an Enum's flags cost more than all else here.
+UPLOAD, PIPELINE = 1, 2
+ANYTHING = UPLOAD | PIPELINE
+
+
+class Wait(Enum):
+    """What the deadline is for."""
+
+    NOTHING = auto()
+    HEAD = auto()
+    IDLE = auto()
+    BODY = auto()
+
+
+class Inlet:
+    """Pauses a transport for as long as there is a reason to, and keeps one deadline.
+
+    :ivar pauses: the reasons why it is paused.
+    :ivar wait: what the deadline is for.
+    """
+
+    def __init__(self, transport: Any, seconds: Callable[[], float]) -> None:
+        self.pauses = 0
+        self.wait = Wait.NOTHING
+        self._transport = transport
+        self._seconds = seconds
+        self._deadline = 0.0
+
+    def pause(self, reason: int) -> None:
+        """Stop reading."""
+        if not self.pauses:
+            self._transport.pauseProducing()
+        self.pauses |= reason
+
+    def resume(self, reason: int) -> None:
+        """Read on, unless there is another reason not to."""
+        if self.pauses & reason:
+            self.pauses &= ~reason
+            if not self.pauses:
+                self._transport.resumeProducing()
+
+    def wait_for(self, wait: Wait, seconds: float) -> None:
+        """Let the deadline run from now on."""
+        self.wait = wait
+        self._deadline = self._seconds() + seconds
+
+    def expired(self, now: float) -> bool:
+        """Is the deadline over?"""
+        return self.wait is not Wait.NOTHING and now > self._deadline
+
+    def hung_up(self) -> bool:
+        """Has the application gone while nobody was reading?"""
+        return self.pauses != 0 and sockets.hung_up(self._transport.fileno())

@@ -1,0 +1,174 @@
+"""The writing side of an application's connection: what waits for a slow reader, and how the connection ends."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from slime.hub import sockets
+
+__all__ = ["Outlet", "Patience"]
+
+WRITE_SLICE = 64 * 1024
+
+
+class Patience(Protocol):
+    """How long to wait for the application, in seconds; :class:`slime.hub.channel.ChannelLimits` has it."""
+
+    @property
+    def send_timeout(self) -> float:
+        """For it to take anything of what is sent."""
+
+    @property
+    def linger_timeout(self) -> float:
+        """For it to close, when it has taken all."""
+
+
+class Ending(Enum):
+    """What follows the last byte we write."""
+
+    NONE = auto()
+    CLOSE = auto()
+    HALF_CLOSE = auto()
+    DONE = auto()
+
+
+class Owner(Protocol):
+    """Who writes; :class:`slime.hub.channel.HttpChannel`."""
+
+    def blocked(self) -> None:
+        """The application reads more slowly than it is written to."""
+
+    def drained(self) -> None:
+        """All that was written has left for the application."""
+
+
+@implementer(IPushProducer)
+class Outlet:
+    """Writes to a transport, as its producer.
+
+    :ivar is_blocked: whether the transport's buffer is full; what is written then waits here.
+    """
+
+    def __init__(self, owner: Owner, transport: Any, seconds: Callable[[], float]) -> None:
+        self.is_blocked = False
+        self._owner: Owner | None = owner
+        self._transport = transport
+        self._seconds = seconds
+        self._backlog: deque[bytes] = deque()
+        self._ending = Ending.NONE
+        self._progress = 0.0
+        self._unsent = 0
+        self._registered = True
+        transport.registerProducer(self, True)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; while the application does not read they wait here, in order."""
+        if self.is_blocked:
+            self._backlog.append(data)
+        else:
+            self._transport.write(data)
+
+    # -- the transport's side -------------------------------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """The transport's buffer is full (it says so with every write)."""
+        if not self.is_blocked:
+            self.is_blocked = True
+            self._progress = self._seconds()
+            if self._owner is not None:
+                self._owner.blocked()
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty."""
+        self.is_blocked = False
+        while self._backlog and not self.is_blocked:
+            self._transport.write(self._next_slice())
+        if self.is_blocked:
+            return
+        if self._ending is not Ending.NONE:
+            self._end_now()
+        elif self._owner is not None:
+            self._owner.drained()
+
+    def _next_slice(self) -> bytes:
+        pieces = [self._backlog.popleft()]
+        size = len(pieces[0])
+        while self._backlog and size < WRITE_SLICE:
+            pieces.append(self._backlog.popleft())
+            size += len(pieces[-1])
+        return b"".join(pieces)
+
+    def stopProducing(self) -> None:
+        """The connection is about to be lost; :meth:`connection_lost` follows."""
+
+    # -- ending ---------------------------------------------------------------------------------------------------
+
+    def end(self, linger: bool) -> None:
+        """End the connection after what has been written.
+
+        :param linger: input may still come. The kernel would answer it with RST, which can destroy the answer on
+            its way; so only our half is closed, until the application closes its own or ``linger_timeout`` after it
+            has taken all is over (RFC 9112 section 9.6). Over TLS that is how a connection is closed anyway.
+        """
+        half = linger and hasattr(self._transport, "loseWriteConnection")
+        if self._ending is Ending.NONE:
+            self._ending = Ending.HALF_CLOSE if half else Ending.CLOSE
+            self._progress = self._seconds()
+            if not self.is_blocked:
+                self._end_now()
+
+    def _end_now(self) -> None:
+        ending, self._ending = self._ending, Ending.DONE
+        self._unregister()
+        if ending is Ending.HALF_CLOSE:
+            self._transport.loseWriteConnection()
+        elif ending is Ending.CLOSE:
+            self._transport.loseConnection()
+
+    def abort(self) -> None:
+        """Cut the connection: the application must not take what it got for complete."""
+        if self._owner is not None:
+            self._backlog.clear()
+            self._transport.abortConnection()
+
+    def release(self) -> None:
+        """Somebody else writes from here on; what was written here goes first."""
+        self._unregister()
+        self._transport.write(b"".join(self._backlog))
+        self.connection_lost()
+
+    def connection_lost(self) -> None:
+        """Nothing can be written any more."""
+        self._owner = None
+        self._backlog.clear()
+        self.is_blocked = False
+        self._unregister()
+
+    def _unregister(self) -> None:
+        """Leave the transport: over TLS it neither closes nor forgets us otherwise."""
+        if self._registered:
+            self._registered = False
+            self._transport.unregisterProducer()
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def stalled(self, now: float, patience: Patience) -> bool:
+        """Has the application not taken anything, or not closed its end, for too long? To be asked every second.
+
+        The transport's buffer empties in lumps as large as the kernel's, which a slow reader may take minutes for;
+        so the kernel is asked.
+        """
+        if not self.is_blocked and self._ending is Ending.NONE:
+            return False
+        unsent = sockets.unsent(self._transport.fileno())
+        if unsent != self._unsent:
+            self._unsent, self._progress = unsent, now
+            return False
+        taken = self._ending is Ending.DONE and not unsent
+        return now - self._progress > (patience.linger_timeout if taken else patience.send_timeout)
