@@ -1,5 +1,5 @@
-# Needs Python 3.10 or later and make; everything else goes into .venv.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Needs Python 3.11 or later and make; everything else goes into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 TESTS ?= tests
 DEMO_ARGS ?=
 
