@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from slime.errors import LocalProtocolError, RemoteProtocolError
 from slime.tunnel.codec import MESSAGE_LIMIT, decode, encode
@@ -20,7 +18,7 @@ from slime.tunnel.frames import (
     Revoke,
     Welcome,
 )
-from slime.tunnel.greeting import VERSION
+from slime.tunnel.handshake import Handshake
 from slime.tunnel.outbox import Outbox
 from slime.tunnel.states import Role
 from slime.tunnel.streams import Streams
@@ -54,30 +52,25 @@ class TunnelConnection:
     to send and then takes messages until there are none. Nothing here calls back.
 
     :ivar role: which end this is.
-    :ivar remote: what the other end said in its greeting, once it has.
     :ivar chatter: frames received so far that were about the link, or led to no event, for an adapter that
         limits their rate.
     """
 
     __slots__ = (
-        "_credit", "_limits", "_outbox", "_prefetch_credit", "_prefetch_window", "_pressed", "_receivers",
-        "_senders", "_streams", "chatter", "remote", "role",
+        "_handshake", "_limits", "_outbox", "_pressed", "_receivers", "_senders", "_streams", "_terms", "chatter",
+        "role",
     )  # fmt: skip
 
     def __init__(self, role: Role, limits: TunnelLimits = DEFAULT_LIMITS) -> None:
         self.role = role
-        self.remote: Hello | Welcome | None = None
         self.chatter = 0
         self._limits = limits
         self._outbox = Outbox()
-        self._streams = Streams(role, self._outbox)
-        self._pressed = self._prefetch_window = self._credit = self._prefetch_credit = 0
-        self._receivers: dict[type, Callable[[Any], Frame | None]] = {}
-        self._senders: dict[type, Callable[[Any], None]] = {}
-        if role is Role.HUB:
-            self._receivers[Hello] = self._receive_hello
-        else:
-            self._senders[Hello] = self._send_hello
+        self._handshake = Handshake(role, self._send_plain, self._link_up)
+        self._terms = self._handshake.terms
+        self._streams = Streams(role, self._outbox, self._terms)
+        self._senders, self._receivers = self._handshake.senders, self._handshake.receivers
+        self._pressed = 0
 
     # Messages ---------------------------------------------------------------------------------------------
 
@@ -163,8 +156,9 @@ class TunnelConnection:
         stream_id = streams.last_id + 1
         frame = Open(stream_id, head, length, prefetch, upgrade)
         self._outbox.put(encode(frame))
-        credit = self._prefetch_credit if prefetch else self._credit
-        streams.begin(frame, Window(streams.window), Sending(stream_id, credit, length or None))
+        terms = self._terms
+        credit = terms.prefetch_credit if prefetch else terms.credit
+        streams.begin(frame, Window(terms.window), Sending(stream_id, credit, length or None))
         return stream_id
 
     def consumed(self, stream_id: int, size: int) -> None:
@@ -193,6 +187,11 @@ class TunnelConnection:
         return resumed
 
     @property
+    def remote(self) -> Hello | Welcome | None:
+        """What the other end said in its greeting, once it has."""
+        return self._handshake.remote
+
+    @property
     def live(self) -> int:
         """How many streams are live."""
         return len(self._streams.live)
@@ -202,36 +201,6 @@ class TunnelConnection:
         return stream_id in self._streams.live
 
     # The link itself --------------------------------------------------------------------------------------
-
-    def _send_hello(self, frame: Hello) -> None:
-        self._outbox.put(encode(frame))
-        self._streams.window, self._prefetch_window = frame.window, frame.prefetch_window
-        del self._senders[Hello]
-        self._receivers[Welcome] = self._receive_welcome
-
-    def _receive_hello(self, frame: Hello) -> Frame:
-        if VERSION not in frame.versions:
-            raise RemoteProtocolError("no version in common")
-        self.remote = frame
-        self._credit, self._prefetch_credit = frame.window, frame.prefetch_window
-        del self._receivers[Hello]
-        self._senders[Welcome] = self._send_welcome
-        return frame
-
-    def _send_welcome(self, frame: Welcome) -> None:
-        self._outbox.put(encode(frame))
-        self._streams.window = frame.window
-        del self._senders[Welcome]
-        self._link_up()
-
-    def _receive_welcome(self, frame: Welcome) -> Frame:
-        if frame.version != VERSION:
-            raise RemoteProtocolError("a version that was not offered")
-        self.remote = frame
-        self._credit = frame.window
-        del self._receivers[Welcome]
-        self._link_up()
-        return frame
 
     def _link_up(self) -> None:
         plain = self._send_plain
@@ -244,7 +213,7 @@ class TunnelConnection:
             self._senders[Capacity] = plain
             self._receivers[Open] = self._receive_open
 
-    def _send_plain(self, frame: Ping | Drain | Capacity) -> None:
+    def _send_plain(self, frame: Frame) -> None:
         self._outbox.put(encode(frame))
 
     def _receive_plain(self, frame: Pong | Drain | Capacity) -> Frame:
@@ -260,6 +229,7 @@ class TunnelConnection:
             raise RemoteProtocolError("OPEN with an id that is not new")
         if len(streams.live) >= self._limits.max_streams:
             raise RemoteProtocolError("too many live streams")
-        window = Window(self._prefetch_window if frame.prefetch else streams.window, frame.length or None)
-        streams.begin(frame, window, Sending(stream_id, self._credit))
+        terms = self._terms
+        window = Window(terms.prefetch_window if frame.prefetch else terms.window, frame.length or None)
+        streams.begin(frame, window, Sending(stream_id, terms.credit))
         return frame

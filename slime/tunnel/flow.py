@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 from slime.errors import LocalProtocolError, RemoteProtocolError
 
-__all__ = ["CREDIT_LIMIT", "LOW_WATER", "Sending", "Window"]
+__all__ = ["CREDIT_LIMIT", "LOW_WATER", "Sending", "Terms", "Window"]
 
 #: The most credit a stream may have, in bytes.
 CREDIT_LIMIT = 2**31 - 1
 #: Bytes that may wait for credit before the producer should pause, and at which it may go on.
 LOW_WATER = 64 * 1024
+
+
+@dataclass(slots=True)
+class Terms:
+    """With how much credit the bodies of a link begin, in bytes.
+
+    :ivar window: what this end grants.
+    :ivar prefetch_window: the same, for prefetched requests.
+    :ivar credit: what the other end grants.
+    :ivar prefetch_credit: the same, for prefetched requests.
+    """
+
+    window: int = 0
+    prefetch_window: int = 0
+    credit: int = 0
+    prefetch_credit: int = 0
 
 
 class Window:

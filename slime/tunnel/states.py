@@ -8,6 +8,7 @@ once for what it receives. A missing row is a violation. What the phases mean is
 from __future__ import annotations
 
 from enum import Enum, IntEnum, auto
+from functools import cache
 
 __all__ = ["ANSWERED_BY_RESET", "DEAF", "NEXT", "Phase", "Role", "Step", "steps"]
 
@@ -175,6 +176,7 @@ DEAF = {
 }
 
 
+@cache
 def steps(sender: Role) -> tuple[dict[Step, Phase], ...]:
-    """The rows of one sender, by phase."""
+    """The rows of one sender, by phase; all links share them."""
     return tuple({s: after for (p, s, r), after in NEXT.items() if p is phase and r is sender} for phase in Phase)

@@ -7,7 +7,7 @@ from typing import Any
 
 from slime.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
 from slime.tunnel.codec import encode
-from slime.tunnel.flow import Sending, Window
+from slime.tunnel.flow import Sending, Terms, Window
 from slime.tunnel.frames import (
     Credit,
     Data,
@@ -62,18 +62,18 @@ class Streams:
 
     :ivar live: those that are not over, by id.
     :ivar last_id: the id of the newest.
-    :ivar window: bytes of each body this end takes before it grants more.
     """
 
-    __slots__ = ("_answered", "_deaf", "_done", "_outbox", "_received", "_sent", "last_id", "live", "window")
+    __slots__ = ("_answered", "_deaf", "_done", "_outbox", "_received", "_sent", "_terms", "last_id", "live")
 
-    def __init__(self, role: Role, outbox: Outbox) -> None:
+    def __init__(self, role: Role, outbox: Outbox, terms: Terms) -> None:
         self._sent, self._received = steps(role), steps(role.other)
         self._deaf, self._answered = DEAF[role], ANSWERED_BY_RESET[role]
         self._done = DEAF[role] if role is Role.AGENT else frozenset()
         self._outbox = outbox
+        self._terms = terms
         self.live: dict[int, Stream] = {}
-        self.last_id = self.window = 0
+        self.last_id = 0
 
     def begin(self, frame: Open, window: Window, sending: Sending) -> None:
         """A stream begins."""
@@ -202,9 +202,9 @@ class Streams:
             self._check_known(frame.stream_id)
             return
         self._depart(stream, frame, _STARTED)
-        if stream.window.size < self.window:
+        if stream.window.size < self._terms.window:
             # It was prefetched.
-            self._grant(frame.stream_id, stream.window.resize(self.window))
+            self._grant(frame.stream_id, stream.window.resize(self._terms.window))
 
     def _send_head(self, frame: Head) -> None:
         stream = self.live.get(frame.stream_id)
