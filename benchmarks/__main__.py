@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from benchmarks import bulk, handover, small, tokens
+from benchmarks import bulk, distance, handover, small, tokens
 from benchmarks.figures import Figure, records, table
 from benchmarks.machine import describe
 from benchmarks.plan import Plan
@@ -25,6 +25,8 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "download": bulk.download,
     "upload": bulk.upload,
     "stall": bulk.stalled_reader,
+    "distance": distance.utilisation,
+    "far": distance.far_bulk,
 }
 
 

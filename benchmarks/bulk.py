@@ -19,7 +19,7 @@ from benchmarks.servers import BODY, nginx
 from benchmarks.tokens import source
 from benchmarks.wrk import Load, press
 
-__all__ = ["download", "stalled_reader", "upload"]
+__all__ = ["MEGABYTE", "curl", "download", "stalled_reader", "upload"]
 
 MEGABYTE = 1_000_000
 
@@ -85,18 +85,19 @@ def _watched(slime: Fleet, measure: Callable[[], float]) -> Transfer:
     return Transfer(speed, hub.growth(), agent.growth())
 
 
-def _curl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["curl", "-sSf", *arguments], capture_output=True, text=True, check=True, timeout=60)
+def curl(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run curl; ``check`` makes its failure ours."""
+    return subprocess.run(["curl", "-sSf", *arguments], capture_output=True, text=True, check=check, timeout=60)
 
 
 def _curl_down(port: int) -> float:
     asked = ("-o", "/dev/null", "-w", "%{speed_download}", f"http://127.0.0.1:{port}/bulk")
-    return float(_curl(*asked).stdout) / MEGABYTE
+    return float(curl(*asked).stdout) / MEGABYTE
 
 
 def _curl_up(port: int, path: Path, digest: str) -> float:
     asked = ("-T", str(path), "-H", "Expect:", "-w", "\n%{speed_upload}", f"http://127.0.0.1:{port}/sink")
-    answer, speed = _curl(*asked).stdout.split("\n")
+    answer, speed = curl(*asked).stdout.split("\n")
     if json.loads(answer)["sha256"] != digest:
         raise CorruptError("upload")
     return float(speed) / MEGABYTE
@@ -104,7 +105,7 @@ def _curl_up(port: int, path: Path, digest: str) -> float:
 
 def _compare_hash(port: int, plan: Plan, digest: str) -> None:
     copy, found = plan.folder / "copy", hashlib.sha256()
-    _curl("-o", str(copy), f"http://127.0.0.1:{port}/bulk")
+    curl("-o", str(copy), f"http://127.0.0.1:{port}/bulk")
     with copy.open("rb") as file:
         while block := file.read(MEGABYTE):
             found.update(block)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from benchmarks.machine import cpu_seconds
+from slime.demo.children import Child, leashed
 from slime.demo.fleet import AgentProcess, HubProcess
 
 __all__ = ["Fleet", "fleet"]
@@ -31,16 +32,24 @@ class Fleet:
 
 
 @contextmanager
-def fleet(upstream: int, slots: int) -> Iterator[Fleet]:
-    """A hub and an agent with ``slots`` slots for the upstream on that port."""
-    hub = HubProcess(SECRET, "--grace", "1s")
-    try:
+def fleet(upstream: int, slots: int, round_trip: float = 0.0) -> Iterator[Fleet]:
+    """A hub and an agent with ``slots`` slots for the upstream on that port, ``round_trip`` seconds from the hub."""
+    with ExitStack() as cleanup:
+        hub = HubProcess(SECRET, "--grace", "1s")
+        cleanup.callback(hub.child.end)
+        door = cleanup.enter_context(relay(hub.port, round_trip)) if round_trip else hub.port
         options = ("--upstream", f"127.0.0.1:{upstream}", "--num-worker", str(slots), "--grace", "1s")
-        agent = AgentProcess("bench", f"127.0.0.1:{hub.port}", hub.token("bench"), *options)
-        try:
-            hub.wait_for_agent("bench")
-            yield Fleet(hub.port, hub.child.pid, agent.child.pid)
-        finally:
-            agent.child.end()
+        agent = AgentProcess("bench", f"127.0.0.1:{door}", hub.token("bench"), *options)
+        cleanup.callback(agent.child.end)
+        hub.wait_for_agent("bench")
+        yield Fleet(hub.port, hub.child.pid, agent.child.pid)
+
+
+@contextmanager
+def relay(target: int, round_trip: float) -> Iterator[int]:
+    """A relay to ``target``, ``round_trip`` seconds away; gives its port."""
+    child = Child("relay", leashed("benchmarks.relay", str(target), str(round_trip * 1e3)))
+    try:
+        yield int(child.wait_for(r"port (\d+)")[1])
     finally:
-        hub.child.end()
+        child.end()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from collections.abc import Iterator
 from statistics import median
 
@@ -11,7 +9,7 @@ from benchmarks.figures import Figure, at_most
 from benchmarks.fleet import fleet
 from benchmarks.plan import Plan, take_turns
 from benchmarks.servers import BODY, haproxy
-from benchmarks.tokens import source
+from benchmarks.tokens import idle, source
 from benchmarks.wrk import Load, press
 
 __all__ = ["hand_over"]
@@ -32,6 +30,4 @@ def hand_over(plan: Plan) -> Iterator[Figure]:
 def _gaps(port: int, upstream: int, plan: Plan) -> list[float]:
     """Gaps in ms, as the upstream saw them while ``port`` was pressed."""
     press(port, Load(2, plan.seconds, BODY))
-    asked = ["curl", "-sSf", f"http://127.0.0.1:{upstream}/gaps"]
-    gaps: list[float] = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
-    return gaps
+    return idle(upstream).gaps

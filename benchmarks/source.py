@@ -5,8 +5,9 @@
     python -m benchmarks.source
 
 ``GET /events?N`` streams N server-sent events at the rate of the suite, each with its number and the time at
-which it was sent; ``PUT /sink`` answers with the SHA-256 of the body it got; ``GET /small`` gives the small answer,
-and ``GET /gaps`` tells how long it had nothing to do between two of those. It writes its port on standard output.
+which it was sent; ``PUT /sink`` answers with the SHA-256 of the body it got; ``GET /work?T`` gives the small answer
+after T seconds, and ``GET /gaps`` tells how long there was nothing to do between two of those. It writes its port on
+standard output.
 A thread for each connection: none waits for another, whatever its client does.
 """
 
@@ -35,25 +36,29 @@ def event_line(number: int) -> bytes:
 
 
 class Idle:
-    """The pauses between small answers, in ms. Only one request runs at a time: that is what is measured."""
+    """The pauses between small answers. Only one request may run at a time."""
 
     def __init__(self) -> None:
         self._gaps: list[float] = []
-        self._ended = 0
+        self._busy = 0.0
+        self._began = self._ended = 0
 
     def begin(self) -> None:
         """A request is here."""
+        self._began = monotonic_ns()
         if self._ended:
-            self._gaps.append((monotonic_ns() - self._ended) / 1e6)
+            self._gaps.append((self._began - self._ended) / 1e6)
 
     def end(self) -> None:
         """Its answer is on the way."""
         self._ended = monotonic_ns()
+        self._busy += (self._ended - self._began) / 1e6
 
-    def take(self) -> list[float]:
-        """The pauses so far; what comes later starts anew."""
-        gaps, self._gaps, self._ended = self._gaps, [], 0
-        return gaps
+    def take(self) -> dict[str, object]:
+        """What was noted so far, in ms; what comes later starts anew."""
+        taken: dict[str, object] = {"gaps": self._gaps, "busy": self._busy}
+        self._gaps, self._busy, self._ended = [], 0.0, 0
+        return taken
 
 
 IDLE = Idle()
@@ -74,6 +79,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(json.dumps(IDLE.take()).encode())
         else:
             IDLE.begin()
+            sleep(float(count or 0))
             self._answer(BODY.encode())
             IDLE.end()
 

@@ -15,11 +15,15 @@ SCRIPT = Path(__file__).with_name("check.lua")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How hard to press: ``connections`` that each have one request running, for ``seconds``."""
+    """How hard to press: ``connections`` that each have one request running, for whole ``seconds``.
+
+    :ivar body: what every answer must be.
+    """
 
     connections: int
     seconds: float
     body: str
+    path: str = "/small"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,8 @@ def press(port: int, load: Load) -> Result:
 
     :raises WrongAnswersError: an answer was wrong or a connection broke.
     """
-    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds:.0f}s", f"-s{SCRIPT}",
-               "-HSlime-Block: 1", f"http://127.0.0.1:{port}/small", "--", load.body]
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds:.0f}s", "--timeout=30s", f"-s{SCRIPT}",
+               "-HSlime-Block: 1", f"http://127.0.0.1:{port}{load.path}", "--", load.body]
     done = subprocess.run(command, capture_output=True, text=True, timeout=load.seconds + 30, check=True)
     found = re.search(r"SUMMARY (.*)", done.stdout)
     if found is None:
