@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TICK", "PatienceWheel"]
 
-#: How exact deadlines are, in seconds: nobody is called before the deadline, or later than this after it.
+#: How exact deadlines are, in seconds: nobody is called before the deadline, or more than two of these after it.
 TICK = 0.1
 
 Waiter = TypeVar("Waiter", bound=Hashable)
