@@ -10,6 +10,7 @@ This module, :mod:`slime.wsframe`, ``slime/hub/links.py`` and ``slime/agent/link
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from autobahn.twisted.websocket import WebSocketAdapterProtocol
 from autobahn.websocket.protocol import WebSocketClientFactory, WebSocketProtocol, WebSocketServerFactory
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISystemHandle, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -52,6 +53,9 @@ CLOSE_TIMEOUT = 1.0
 
 #: Pings answered until :meth:`HardenedWebSocket.allow_pings` is called again. slime itself sends none.
 PING_ALLOWANCE = 64
+
+#: Bytes of a link that wait in the kernel beyond those on their way, at most.
+UNSENT = 128 * 1024
 
 #: Opcodes from here on are control frames (RFC 6455 5.2).
 _CONTROL = 8
@@ -177,6 +181,7 @@ class HardenedWebSocket(_Base):
             # autobahn means to do this as well, but reads its option before it has set it.
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
+            keep_little_unsent(self.transport)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes of the peer's; once the link is over only their end means something."""
@@ -309,6 +314,17 @@ class HardenedWebSocket(_Base):
         except Exception:
             self._log.failure("link to {peer} failed", peer=self.peer)
             self.fail(CloseCode.INTERNAL, "internal error")
+
+
+def keep_little_unsent(transport: Any) -> None:
+    """Let the kernel hold no more than :data:`UNSENT` bytes that it has not sent yet, where it can be told.
+
+    What waits in the kernel is past all ordering: a frame of any stream waits for all of it on a slow line.
+    """
+    below = getattr(transport, "transport", transport)
+    handle = below.getHandle() if ISystemHandle.providedBy(below) else None
+    if isinstance(handle, socket.socket) and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
 
 
 def printable(text: str) -> str:

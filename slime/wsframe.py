@@ -15,7 +15,7 @@ from autobahn.websocket.xormasker import create_xor_masker
 __all__ = ["mask", "message_start", "plain_message"]
 
 #: From this size on autobahn's native masking is faster than one big integer; without it nothing is.
-_NATIVE_SIZE = 1024
+_NATIVE_SIZE = 2048
 
 _BINARY = 0x82
 _MASKED = 0x80
