@@ -6,9 +6,10 @@ Both ways of running a service, ``slime`` and ``twistd``, come through :func:`su
 from __future__ import annotations
 
 import errno
+import os
 import signal
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from twisted.application.service import IService, Service
 from twisted.internet import defer
@@ -89,8 +90,14 @@ def supervised(reactor: Any, inner: IService, grace: float, foreground: bool = T
 
 def _next_signal_ends_at_once() -> None:
     """Called when the process begins to stop. The system itself ends it then: no code of ours can be in the way."""
+    # The first process of a container is spared by the system, unless it asks for signals.
+    at_once = _exit if os.getpid() == 1 else signal.SIG_DFL
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, at_once)
+
+
+def _exit(number: int, frame: object) -> NoReturn:
+    os._exit(128 + number)
 
 
 def run_service(reactor: Any, service: IService) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 
 from twisted.application.service import IService, IServiceMaker
 from twisted.application.twist._options import TwistOptions
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import LogLevel, globalLogPublisher
 from twisted.plugin import getPlugins
 from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.agent.tap import Options as AgentOptions
+from slime.hub.tap import Advice
 from slime.hub.tap import Options as HubOptions
 
 
@@ -36,6 +39,15 @@ class PluginTests(SynchronousTestCase):
         self.assertIsInstance(options, HubOptions)
         options.parseOptions(["--secret", "s"])
         self.assertTrue(IService.providedBy(maker.makeService(options)))
+
+    def test_advice(self) -> None:
+        """A hub that leaves doors open says so once it runs; one that does not is silent."""
+        for arguments, count in ((["--secret=s"], 2), (["--secret", "x" * 16, "--app-password=y"], 0)):
+            log = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+            options = HubOptions()
+            options.parseOptions(arguments)
+            Advice(options.config).startService()
+            self.assertEqual([event["log_level"] for event in log], [LogLevel.warn] * count)
 
     def test_agent(self) -> None:
         """The agent's plugin makes a service of its options."""

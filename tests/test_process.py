@@ -152,6 +152,19 @@ class StopTests(Case):
 
     def test_second_signal(self) -> None:
         """From the moment the process begins to stop, a signal ends it without more ado."""
+        self.assertEqual(self.handlers_while_stopping(), {signal.SIG_DFL})
+
+    def test_first_of_a_container(self) -> None:
+        """Signals that the system keeps from a container's first process are asked for."""
+        self.patch(os, "getpid", lambda: 1)
+        ended: list[int] = []
+        self.patch(os, "_exit", ended.append)
+        (handler,) = self.handlers_while_stopping()
+        handler(signal.SIGTERM, None)
+        self.assertEqual(ended, [128 + signal.SIGTERM])
+
+    def handlers_while_stopping(self) -> set[Any]:
+        """What SIGINT and SIGTERM do once the process has begun to stop."""
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         for number, handler in before.items():
             self.addCleanup(signal.signal, number, handler)
@@ -159,7 +172,7 @@ class StopTests(Case):
         service.startService()
         ((trigger, arguments, _),) = self.reactor.triggers["before"]["shutdown"]
         trigger(*arguments)
-        self.assertEqual([signal.getsignal(number) for number in before], [signal.SIG_DFL] * 2)
+        return {signal.getsignal(number) for number in before}
 
 
 class RunTests(Case):

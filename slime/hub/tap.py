@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.application.service import IService
+from twisted.application.service import IService, Service
 from twisted.internet.endpoints import serverFromString
+from twisted.logger import Logger
 
 from slime.log import log_through_twistd
 from slime.options import SettingsOptions, refuse
@@ -15,6 +16,9 @@ from slime.settings import HubConfig
 from slime.sources import load_hub
 
 __all__ = ["Options", "makeService"]
+
+#: A secret of fewer bytes may be guessed by trying; what is random and this long is not.
+SAFE_SECRET_BYTES = 16
 
 
 class Options(SettingsOptions):
@@ -40,7 +44,9 @@ def makeService(options: Options) -> IService:
     from slime.hub.service import build_hub
 
     check_endpoints(reactor, options.config.listen)
-    return supervised(reactor, build_hub(reactor, options.config), options.config.grace, options.foreground)
+    hub = build_hub(reactor, options.config)
+    Advice(options.config).setServiceParent(hub)
+    return supervised(reactor, hub, options.config.grace, options.foreground)
 
 
 def check_endpoints(reactor: Any, descriptions: Sequence[str]) -> None:
@@ -51,3 +57,19 @@ def check_endpoints(reactor: Any, descriptions: Sequence[str]) -> None:
         except Exception as problem:
             # Each kind of endpoint is a plugin with exceptions of its own: a missing certificate, a bad number.
             refuse(Options.command, f"listen: {description!r} makes no endpoint: {type(problem).__name__}: {problem}")
+
+
+class Advice(Service):
+    """Says, once the hub listens, what works but leaves a door open."""
+
+    _log = Logger()
+
+    def __init__(self, config: HubConfig) -> None:
+        self._config = config
+
+    def startService(self) -> None:
+        super().startService()
+        if self._config.app_password is None:
+            self._log.warn("no --app-password-file is given: whoever reaches this hub can use it")
+        if len(self._config.secret) < SAFE_SECRET_BYTES:
+            self._log.warn("the secret is short: whoever holds a token may guess it; take 32 random bytes")
