@@ -1,7 +1,10 @@
 """Both ends of a link in conversation; then one end alone with a peer that keeps no rule."""
 
+import contextlib
 from collections.abc import Iterable
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
@@ -37,6 +40,7 @@ from slime.tunnel import (
 )
 from slime.tunnel.outbox import FILL, PIECE
 from slime.tunnel.states import DEAF, NEXT, Step
+from tests.tunnel_strategies import frames
 
 GET = b"GET / HTTP/1.1\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -740,8 +744,8 @@ class HostileTests(SynchronousTestCase):
             *[[frame] for frame in each(Started(0), Data(0, b"x"), Data(2**64 - 1, b"x"))],
             [Credit(1, 2**31 - 1)],
         ]
-        for frames in tries:
-            self.assert_violation(Role.HUB, *frames)
+        for tried in tries:
+            self.assert_violation(Role.HUB, *tried)
 
     def test_hub(self) -> None:
         """What a hostile hub may try."""
@@ -773,8 +777,8 @@ class HostileTests(SynchronousTestCase):
             ],
             *[[whole, frame] for frame in each(Started(5), Head(5, OK, 0), Revoked(5), Refused(5, BUSY))],
         ]
-        for frames in tries:
-            self.assert_violation(Role.AGENT, *frames)
+        for tried in tries:
+            self.assert_violation(Role.AGENT, *tried)
 
     def test_credit_counts_in_what_is_discarded(self) -> None:
         """A stream given up has no more credit than any other."""
@@ -813,6 +817,21 @@ class HostileTests(SynchronousTestCase):
         hub = TunnelPair(limits=TunnelLimits(chatter=10_000)).hub
         hub.receive(encode(Ping(1)) * (MESSAGE_LIMIT // 20))
         self.assertRaises(RemoteProtocolError, hub.receive, encode(Ping(1)) * (MESSAGE_LIMIT // 20 + 1))
+
+    @given(st.lists(st.tuples(frames, st.integers(1, 4)), max_size=20))
+    def test_any_frames(self, sent: list[tuple[Frame, int]]) -> None:
+        """Whatever frames come, they are taken or refused; nothing else goes wrong, at either end."""
+        for role in Role:
+            pair = TunnelPair()
+            for length in (0, None, 5):
+                pair.hub.open(GET, length)
+            pair.pump()
+            end = pair.hub if role is Role.HUB else pair.agent
+            with contextlib.suppress(RemoteProtocolError):
+                for frame, stream_id in sent:
+                    end.receive(encode(frame)[:4] + stream_id.to_bytes(8, "big") + encode(frame)[12:])
+                    while end.next_message() is not None:
+                        pass
 
     def test_flood_of_pings(self) -> None:
         """One message holds no more chatter than the limit, in all."""
