@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import BadMessage, ErrorCode, LocalProtocolError
+from slime.http.body import are_trailers
 from slime.http.head import (
     DEFAULT,
     Fields,
@@ -380,3 +381,24 @@ class HeadTests(SynchronousTestCase):
         ):
             head = RequestHead(b"GET", b"/", version, [(b"Connection", value)])
             self.assertIs(persists(head), expected)
+
+
+class TrailerTests(SynchronousTestCase):
+    """Trailers by themselves, as they cross the link."""
+
+    def test_good(self) -> None:
+        for fields in ([], [(b"X", b"y"), (b"x", b"")], [(b"X", b"\xff")] * 200):
+            self.assertTrue(are_trailers(fields))
+
+    def test_bad(self) -> None:
+        for fields in (
+            [(b"X", b"y\r\nZ: z")],
+            [(b"X", b" y")],
+            [(b"X: y\r\nZ", b"z")],
+            [(b"X ", b"y")],
+            [(b"", b"y")],
+            [(b"Content-Length", b"5")],
+            [(b"slime-x", b"y")],
+            [(b"X", b"y")] * 201,
+        ):
+            self.assertFalse(are_trailers(fields))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from slime.http.fields import TOKEN, Fields
+from slime.errors import BadMessage
+from slime.http.fields import RESPONSE_FAULTS, TOKEN, Fields, parse_fields
 
-__all__ = ["encode_chunk", "is_trailer", "last_chunk"]
+__all__ = ["are_trailers", "encode_chunk", "is_trailer", "last_chunk"]
 
 MAX_CHUNK = 2**40
 """Bytes in one chunk: more than anybody sends, less than anybody's integers hold."""
@@ -16,6 +17,9 @@ MAX_EXTENSIONS = 256
 
 MAX_EXTENSIONS_IN_ALL = 16384
 """Bytes of extensions in one message: they carry nothing, so that many of them are an attack."""
+
+MAX_TRAILERS = 200
+"""Trailer fields in one message."""
 
 SIZE_LINE_WINDOW = 300
 """Bytes in which a line that begins a chunk must end, with the line break that ends the chunk before."""
@@ -50,6 +54,18 @@ def is_trailer(field: tuple[bytes, bytes]) -> bool:
     """Whether a field may stand behind the body (RFC 9110 section 6.5.1); slime's own never do."""
     name = field[0].lower()
     return name not in _NO_TRAILERS and not name.startswith(b"slime-")
+
+
+def are_trailers(fields: Fields) -> bool:
+    """Whether names and values that no parser has read may be sent as trailers."""
+    if not fields:
+        return True
+    block = b"".join([b"\r\n", *(b"%b: %b\r\n" % field for field in fields)])
+    try:
+        read = parse_fields(block, 2, MAX_TRAILERS, RESPONSE_FAULTS)
+    except BadMessage:
+        return False
+    return read == fields and all(map(is_trailer, fields))
 
 
 def encode_chunk(data: bytes) -> bytes:

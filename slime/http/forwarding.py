@@ -41,6 +41,7 @@ HOP_BY_HOP = frozenset(
     [
         b"connection",
         b"content-length",
+        b"http2-settings",
         b"keep-alive",
         b"proxy-authenticate",
         b"proxy-authorization",
@@ -62,8 +63,9 @@ PROTECTED = frozenset(
 )
 """Fields meant for every recipient: a ``Connection`` field that names one does not take it away."""
 
-_NOT_UPSTREAM = HOP_BY_HOP | {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
-_NOT_WITH_OURS = HOP_BY_HOP | {b"authorization"}
+_NOTED = HOP_BY_HOP | {b"host"}
+_NOTED_BY_HUB = _NOTED | {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
+_NOTED_WITH_CREDENTIALS = _NOTED | {b"authorization"}
 _NO_PREFIX = b"\xff"
 
 
@@ -105,7 +107,7 @@ def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
 
     ``Content-Length`` and ``Transfer-Encoding`` are gone: the length travels beside the head.
     """
-    kept, told = _sift(head.fields, _NOT_UPSTREAM)
+    kept, told = _sift(head.fields, _NOTED_BY_HUB)
     hosts = [value for name, value in told if name == b"host"]
     route = [value for name, value in told if name == b"x-forwarded-for"]
     if head.version == b"1.0":
@@ -130,7 +132,7 @@ def _as_1_0(fields: Fields, hosts: list[bytes]) -> Fields:
 def rewrite_for_upstream(head: RequestHead, address: UpstreamAddress) -> RequestHead:
     """The request as the agent sends it, but for the framing fields, which whoever frames the body adds."""
     authorization = address.authorization
-    kept, told = _sift(head.fields, HOP_BY_HOP if authorization is None else _NOT_WITH_OURS, _NO_PREFIX)
+    kept, told = _sift(head.fields, _NOTED if authorization is None else _NOTED_WITH_CREDENTIALS, _NO_PREFIX)
     host = next((value for name, value in told if name == b"host"), NO_HOST)
     if host == NO_HOST or not address.preserve_host:
         kept = _with_host(kept, address.host)
@@ -155,7 +157,7 @@ def agent_response_fields(head: ResponseHead, method: bytes) -> Fields:
 
     ``Content-Length`` stays where it does not frame this message: in responses to ``HEAD`` and in ``304``.
     """
-    kept, told = _sift(head.fields, HOP_BY_HOP)
+    kept, told = _sift(head.fields, _NOTED)
     if method == b"HEAD" or head.status == 304:
         kept += [(b"Content-Length", value) for name, value in told if name == b"content-length"]
     return kept
@@ -175,22 +177,22 @@ def client_response_fields(head: ResponseHead, added: Added, method: bytes = b"G
     ]
 
 
-def _sift(fields: Fields, gone: Set[bytes], prefix: bytes = OWN) -> tuple[Fields, Fields]:
+def _sift(fields: Fields, noted: Set[bytes], prefix: bytes = OWN) -> tuple[Fields, Fields]:
     """Take out the fields of one hop.
 
-    :param gone: the names of those to take out, in lower case; what ``Connection`` names goes too.
+    :param noted: the names of those to take out, in lower case, and ``host``, which stays; what
+        ``Connection`` names goes too.
     :param prefix: what the names of others to take out begin with.
-    :returns: what is left, and (by their names in lower case) those taken out and ``Host``.
+    :returns: what is left, and those that were noted, by their names in lower case.
     """
     kept: Fields = []
     told: Fields = []
     for field in fields:
         low = field[0].lower()
-        if low == b"host":
+        if low in noted:
             told.append((low, field[1]))
-        elif low in gone:
-            told.append((low, field[1]))
-            continue
+            if low != b"host":
+                continue
         elif low >= prefix and low.startswith(prefix):
             continue
         kept.append(field)

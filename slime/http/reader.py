@@ -192,8 +192,10 @@ class MessageReader(ABC, Generic[HeadT]):
 
     def _read_chunks(self) -> Data | EndOfMessage | Signal:
         """All the chunks that have arrived, or parts of them, in one event."""
-        pieces: list[bytes] = []
         buffer, at, left, end = self._buffer, self._at, self._left, len(self._buffer)
+        if at == end:
+            return _NEED_DATA
+        pieces: list[bytes] = []
         while at < end:
             if not left:
                 found = self._next_chunk.match(buffer, at, at + SIZE_LINE_WINDOW)
@@ -210,6 +212,9 @@ class MessageReader(ABC, Generic[HeadT]):
             pieces.append(buffer[at : at + left])
             at += left
             left = at - end if at > end else 0
+            if at == end - 2 and buffer.endswith(b"\r\n"):
+                # Most chunks come one by one: leave nothing behind that the next would be put together with.
+                at, self._next_chunk = end, FIRST_CHUNK
         self._left = left
         self._consume((end if left else at) - self._at)
         return Data(b"".join(pieces)) if pieces else self._between_chunks()
@@ -224,14 +229,9 @@ class MessageReader(ABC, Generic[HeadT]):
         """There is no data: say so, unless the line that begins a chunk has gone wrong already."""
         if self._state is MessageReader._read_trailers:
             return self._read_trailers()
-        if self._left or not self.buffered:
-            return _NEED_DATA
         so_far = FIRST_CHUNK_SO_FAR if self._next_chunk is FIRST_CHUNK else NEXT_CHUNK_SO_FAR
         if self.buffered >= SIZE_LINE_WINDOW or not so_far.fullmatch(self._buffer, self._at):
             raise BadMessage(self._faults.broken, "a chunk does not begin or end as it has to")
-        if self._buffer.endswith(b"\r\n"):
-            self._next_chunk = FIRST_CHUNK
-            self._consume(2)
         return _NEED_DATA
 
     def _read_trailers(self) -> EndOfMessage | Signal:
