@@ -217,7 +217,8 @@ class MessageReader(ABC, Generic[HeadT]):
                 at, self._next_chunk = end, FIRST_CHUNK
         self._left = left
         self._consume((end if left else at) - self._at)
-        return Data(b"".join(pieces)) if pieces else self._between_chunks()
+        data = b"".join(pieces)
+        return Data(data) if data else self._between_chunks()
 
     def _weigh(self, size: int, extensions: bytes) -> None:
         self._extensions += len(extensions)
