@@ -146,6 +146,8 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
 
     def _ending(self, reason: str) -> LinkEnd:
         refused = self.remoteCloseCode in _HOPELESS
+        if self.remoteCloseCode == CloseCode.REPLACED:
+            reason += "; is there a second agent with the id of this one?"
         lived = 0.0 if self._welcomed_at is None else self._clock.seconds() - self._welcomed_at
         return LinkEnd(reason, Verdict.REFUSED if refused else Verdict.LOST, lived)
 
@@ -254,6 +256,8 @@ class LinkFactory(WebSocketClientFactory):  # type: ignore[misc]
     :param token: the agent's token.
     """
 
+    host: str
+
     def __init__(self, reactor: Any, url: str, token: str, shop: Workshop, policy: LinkPolicy) -> None:
         super().__init__(
             url,
@@ -265,6 +269,9 @@ class LinkFactory(WebSocketClientFactory):  # type: ignore[misc]
         harden(self)
         self.setProtocolOptions(serverConnectionDropTimeout=0)
         self.noisy = False
+        if ":" in self.host:
+            # autobahn takes the brackets off an IPv6 address and forgets them in Host.
+            self.host = f"[{self.host}]"
         self._shop = shop
         self._policy = policy
 
