@@ -24,9 +24,8 @@ types: .venv/installed
 ## unit: the tests, or TESTS=tests.test_tokens alone, with branch coverage
 unit: .venv/installed
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m twisted.trial --temp-directory=_trial_temp $(TESTS)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	$(BIN)/coverage run -m twisted.trial --temp-directory=_trial_temp $(TESTS); status=$$?; \
+	$(BIN)/coverage combine --quiet; $(BIN)/coverage report || status=1; exit $$status
 
 ## docs: the documentation, into docs/_build/html; any warning fails
 docs: .venv/installed
