@@ -89,6 +89,8 @@ def take_all(parser: ResponseParser, messages: list[Message]) -> None:
 
 def add(messages: list[Message], event: Any) -> None:
     if isinstance(event, Data):
+        if not event.data:
+            raise AssertionError("an event without bytes")
         messages[-1].body += event.data
     elif isinstance(event, EndOfMessage):
         messages[-1].trailers, messages[-1].complete = event.trailers, True

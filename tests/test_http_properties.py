@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 import httptools
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -22,6 +23,7 @@ from tests.http_cases import Message, Reading, bytewise, cut, read_requests, rea
 from tests.http_strategies import REQUEST_STREAMS, RESPONSE_STREAMS, Sent, cuts, damaged, requests, responses, trailers
 
 SOME, MANY = 50, 250
+BAD_WHITESPACE = re.compile(rb"[ \t][;=]|[;=][ \t]")  # around chunk extensions: httptools refuses it
 TWO_REQUESTS = [stream + REQUEST_STREAMS[0] for stream in REQUEST_STREAMS]
 KNOWN_METHODS = st.sampled_from([b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"PROPFIND"])
 
@@ -139,7 +141,8 @@ class Oracle:
         self.reason += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name, value))
+        # It leaves the whitespace behind a value where it is.
+        self.fields.append((name, value.rstrip(b" \t")))
 
     def on_body(self, part: bytes) -> None:
         self.body += part
@@ -159,6 +162,7 @@ class OracleTests(SynchronousTestCase):
     @settings(max_examples=MANY)
     @given(damaged([stream for stream in REQUEST_STREAMS if b"http:" not in stream]))
     def test_damaged_requests(self, stream: bytes) -> None:
+        assume(not BAD_WHITESPACE.search(stream))
         reading = read_requests([stream])
         if len(reading.messages) == 1 and reading.messages[0].complete and not (reading.refused or reading.rest):
             with contextlib.suppress(httptools.HttpParserInvalidMethodError):

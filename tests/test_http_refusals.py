@@ -136,6 +136,8 @@ HOSTS = {
     "too_long": (with_host(b"Host: " + b"a" * 1025), BAD),
     "mismatch": (with_host(b"Host: a", target=b"http://b/p"), BAD),
     "mismatch_of_ports": (with_host(b"Host: a:80", target=b"http://a:81/p"), BAD),
+    "mismatch_by_the_other_scheme": (with_host(b"Host: a", target=b"http://a:443/p"), BAD),
+    "mismatch_by_an_ending": (with_host(b"Host: a", target=b"http://a.b/p"), BAD),
     "absolute_form_other_scheme": (with_host(b"Host: a", target=b"ftp://a/p"), BAD),
     "absolute_form_no_scheme": (with_host(b"Host: a", target=b"://a/p"), BAD),
     "absolute_form_one_slash": (with_host(b"Host: a", target=b"http:/a/p"), BAD),

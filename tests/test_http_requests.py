@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import BadMessage, ErrorCode, LocalProtocolError
-from slime.http.body import are_trailers
+from slime.http.body import are_trailers, encode_chunk, last_chunk
 from slime.http.head import (
     DEFAULT,
     Fields,
@@ -149,6 +149,15 @@ class AbsoluteFormTests(Acceptance):
     def test_host_in_any_case(self) -> None:
         self.assertEqual(self.accept(get(b"http://H.EXAMPLE/p")).fields, [(b"Host", b"H.EXAMPLE")])
 
+    def test_default_ports(self) -> None:
+        for target, host in (
+            (b"http://h.example:80/p", b"h.example"),
+            (b"http://h.example/p", b"h.example:80"),
+            (b"https://h.example:/p", b"h.example:443"),
+        ):
+            authority = target.split(b"/")[2]
+            self.assertEqual(self.accept(get(target, host)).fields, [(b"Host", authority)])
+
     def test_no_path(self) -> None:
         self.assertEqual(self.accept(get(b"http://h.example")).target, b"/")
 
@@ -267,6 +276,11 @@ class StreamTests(SynchronousTestCase):
         self.parser.feed(read)
         self.assertIs(self.parser.next_event().data, read)  # type: ignore[union-attr]
 
+    def test_nothing_of_a_chunk_but_its_size(self) -> None:
+        self.parser.feed(CHUNKED + b"3\r\n")
+        self.parser.next_event()
+        self.assertIs(self.parser.next_event(), Signal.NEED_DATA)
+
     def test_good_chunks_before_a_bad_one(self) -> None:
         self.parser.feed(CHUNKED + b"3\r\none\r\n0x3\r\ntwo\r\n")
         self.parser.next_event()
@@ -381,6 +395,21 @@ class HeadTests(SynchronousTestCase):
         ):
             head = RequestHead(b"GET", b"/", version, [(b"Connection", value)])
             self.assertIs(persists(head), expected)
+
+
+class ChunkTests(SynchronousTestCase):
+    """The chunked coding, written."""
+
+    def test_chunk(self) -> None:
+        self.assertEqual(encode_chunk(b"x" * 26), b"1a\r\n" + b"x" * 26 + b"\r\n")
+
+    def test_no_data(self) -> None:
+        """An empty chunk would be the last."""
+        self.assertEqual(encode_chunk(b""), b"")
+
+    def test_last_chunk(self) -> None:
+        self.assertEqual(last_chunk([]), b"0\r\n\r\n")
+        self.assertEqual(last_chunk([(b"X", b"y"), (b"Z", b"")]), b"0\r\nX: y\r\nZ: \r\n\r\n")
 
 
 class TrailerTests(SynchronousTestCase):

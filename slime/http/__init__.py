@@ -45,9 +45,10 @@ twice are mended, as RFC 9112 section 5.1 and RFC 9110 section 8.6 have it. ``HE
 no body, whatever their fields say, and bytes behind the end of a response belong to nothing.
 
 **Why an own parser.** A head is matched by two compiled expressions, in about 8 microseconds for ten fields.
-httptools takes as long, refuses methods that it does not know, lets through repeated ``Host`` fields, transfer
-codings that nobody can decode and fragments, and cannot say where a message ended, which a connection that
-carries several must know. It is the independent witness in the tests instead: what both accept they read alike.
+httptools takes as long, refuses methods that it does not know, lets through repeated ``Host`` fields,
+fragments and transfer codings that nobody can decode, and cannot say where a message ended, which must be
+known on a connection that carries several. It is the independent witness in the tests instead: what both
+accept they read alike.
 
 A head costs the hub twice and the agent twice, so it pays to keep this package fast: no byte of a body is
 copied more than once, one read of a socket becomes one event, and chunks are joined as they arrive.

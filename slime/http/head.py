@@ -25,7 +25,7 @@ from slime.http.fields import (
     valid_length,
     without_space_before_colons,
 )
-from slime.http.target import is_authority, origin_form
+from slime.http.target import is_authority, origin_form, same_authority
 
 __all__ = [
     "DEFAULT",
@@ -118,12 +118,9 @@ def read_request_head(block: bytes, limits: HeadLimits) -> tuple[RequestHead, in
     method, target, version, start = read_request_line(block, limits)
     fields = parse_fields(block, start, limits.fields, REQUEST_FAULTS)
     framing = _framing(fields)
-    authority = None
+    _check_host(framing.get(b"host"), version)
     if not target.startswith(b"/") or method == b"CONNECT":
-        target, authority = origin_form(method, target)
-    _check_host(framing.get(b"host"), version, authority)
-    if authority is not None:
-        fields = _with_host(fields, authority)
+        target, fields = _in_origin_form(method, target, fields, framing)
     length = _request_length(framing, version)
     if length != 0 and method == b"TRACE":
         raise BadMessage(ErrorCode.BAD_REQUEST, "TRACE must not have a body")
@@ -164,7 +161,7 @@ def _bad_request_line(block: bytes) -> BadMessage:
     return BadMessage(ErrorCode.BAD_REQUEST, "the request line is malformed")
 
 
-def _check_host(host: bytes | None, version: bytes, authority: bytes | None) -> None:
+def _check_host(host: bytes | None, version: bytes) -> None:
     """Refuse what RFC 9112 section 3.2 says must be refused: no ``Host`` in HTTP/1.1, or no valid one.
 
     An empty one is no valid one here: both schemes need a host (RFC 9110 section 4.2.1).
@@ -172,17 +169,23 @@ def _check_host(host: bytes | None, version: bytes, authority: bytes | None) -> 
     if host is None:
         if version == b"1.1":
             raise BadMessage(ErrorCode.BAD_REQUEST, "there is no Host field")
-        return
-    if not is_authority(host):
+    elif not is_authority(host):
         raise BadMessage(ErrorCode.BAD_REQUEST, "the Host field is not a host and port")
-    if authority is not None and host.lower() != authority.lower():
+
+
+def _in_origin_form(
+    method: bytes, target: bytes, fields: Fields, framing: dict[bytes, bytes]
+) -> tuple[bytes, Fields]:
+    """The target in origin-form, and the fields with the authority it named (RFC 9112 section 3.2.2)."""
+    path, authority = origin_form(method, target)
+    host = framing.get(b"host")
+    if authority is None:
+        return path, fields
+    if host is None:
+        return path, [(b"Host", authority), *fields]
+    if not same_authority(target, authority, host):
         raise BadMessage(ErrorCode.BAD_REQUEST, "the Host field and the target name different hosts")
-
-
-def _with_host(fields: Fields, authority: bytes) -> Fields:
-    """``fields`` with ``authority`` as the value of their one Host line, put first if there was none."""
-    replaced = [(name, authority if name.lower() == b"host" else value) for name, value in fields]
-    return replaced if field_values(replaced, b"host") else [(b"Host", authority), *replaced]
+    return path, [(name, authority if name.lower() == b"host" else value) for name, value in fields]
 
 
 def body_length(head: RequestHead) -> int | None:

@@ -8,7 +8,7 @@ from ipaddress import AddressValueError, IPv6Address
 
 from slime.errors import BadMessage, ErrorCode
 
-__all__ = ["is_authority", "origin_form"]
+__all__ = ["is_authority", "origin_form", "same_authority"]
 
 # uri-host [":" port] without a comma, which would make the value look like a list of hosts to somebody else.
 _AUTHORITY = re.compile(
@@ -67,3 +67,16 @@ def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
     if not rest and method == b"OPTIONS":
         return b"*", authority
     return (rest if rest.startswith(b"/") else b"/" + rest), authority
+
+
+def same_authority(target: bytes, authority: bytes, host: bytes) -> bool:
+    """Whether the authority of a target in absolute-form and the value of a ``Host`` field are the same.
+
+    Case makes no difference, nor does saying the scheme's own port (RFC 9110 section 4.2.3).
+    """
+    port = b":443" if target[:5].lower() == b"https" else b":80"
+    return _without(port, authority) == _without(port, host)
+
+
+def _without(port: bytes, authority: bytes) -> bytes:
+    return authority.lower().removesuffix(port).removesuffix(b":")
