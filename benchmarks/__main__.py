@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 
 from benchmarks import bulk, distance, handover, small, tokens
-from benchmarks.figures import Figure, records, table
+from benchmarks.figures import Figure, page, records, table
 from benchmarks.machine import describe
 from benchmarks.plan import Plan
 
@@ -40,9 +40,11 @@ def main(arguments: list[str]) -> int:
             figures += PARTS[name](_plan(asked, Path(folder)))
         sys.stderr.write(f"{name}: {monotonic() - began:.0f} s\n")
     print(table(figures))
-    measured = records(figures)
+    machine, measured = describe(), records(figures)
     if asked.json:
-        asked.json.write_text(json.dumps({"machine": describe(), "figures": measured}, indent=1) + "\n")
+        asked.json.write_text(json.dumps({"machine": machine, "figures": measured}, indent=1) + "\n")
+    if asked.page:
+        asked.page.write_text(page(figures, machine))
     return int(any(record["met"] is False for record in measured))
 
 
@@ -57,6 +59,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of: {', '.join(PARTS)}; default: all")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of everything, odd (default: 3)")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--page", type=Path, help="write them to this file as a part of a page (docs/figures.inc)")
     parser.add_argument("--smoke", action="store_true", help="once and briefly: checks the suite, not the speed")
     asked = parser.parse_args(arguments)
     if unknown := set(asked.parts) - set(PARTS):

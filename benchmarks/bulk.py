@@ -7,17 +7,16 @@ import json
 import random
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.figures import Figure, at_least, at_most
+from benchmarks.figures import Figure, Goal, at_least, at_most
 from benchmarks.fleet import Fleet, fleet
 from benchmarks.machine import Memory
 from benchmarks.plan import Plan, take_turns
 from benchmarks.servers import BODY, nginx
 from benchmarks.tokens import source
-from benchmarks.wrk import Load, press
+from benchmarks.wrk import Load, Result, press
 
 __all__ = ["MEGABYTE", "curl", "download", "stalled_reader", "upload"]
 
@@ -26,15 +25,6 @@ MEGABYTE = 1_000_000
 
 class CorruptError(Exception):
     """What arrived is not what was sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """One transfer: MB/s, and by how many MB hub and agent grew."""
-
-    speed: float
-    hub: float = 0.0
-    agent: float = 0.0
 
 
 def make_file(plan: Plan) -> tuple[Path, str]:
@@ -52,37 +42,41 @@ def download(plan: Plan) -> Iterator[Figure]:
     """curl reads a large file from nginx."""
     path, digest = make_file(plan)
     with nginx(plan.folder) as direct, fleet(direct, 1) as slime:
+        growth = Growth(slime)
         _compare_hash(slime.port, plan, digest)
-        runs = take_turns(plan.rounds, {
-            "direct": lambda: Transfer(_curl_down(direct)),
-            "slime": lambda: _watched(slime, lambda: _curl_down(slime.port))})
+        runs = take_turns(plan.rounds, {"direct": lambda: _down(direct), "slime": lambda: _down(slime.port)})
+        grown = growth.figures(f"{plan.megabytes} MB down", most=48)
     path.unlink()
-    yield from _figures(f"{plan.megabytes} MB down", runs, goal=0.10)
+    yield from [*_speeds(f"{plan.megabytes} MB down", runs, at_least(0.10)), *grown]
 
 
 def upload(plan: Plan) -> Iterator[Figure]:
     """curl writes a large file to an upstream that hashes it."""
     path, digest = make_file(plan)
     with source() as direct, fleet(direct, 1) as slime:
+        growth = Growth(slime)
         runs = take_turns(plan.rounds, {
-            "direct": lambda: Transfer(_curl_up(direct, path, digest)),
-            "slime": lambda: _watched(slime, lambda: _curl_up(slime.port, path, digest))})
+            "direct": lambda: _up(direct, path, digest), "slime": lambda: _up(slime.port, path, digest)})
+        grown = growth.figures(f"{plan.megabytes} MB up", most=48)
     path.unlink()
-    yield from _figures(f"{plan.megabytes} MB up", runs, goal=None)
+    yield from [*_speeds(f"{plan.megabytes} MB up", runs, None), *grown]
 
 
-def _figures(part: str, runs: dict[str, list[Transfer]], goal: float | None) -> Iterator[Figure]:
-    yield Figure(part, "direct", "MB/s", [run.speed for run in runs["direct"]])
-    wanted = None if goal is None else at_least(goal)
-    yield Figure(part, "slime", "MB/s", [run.speed for run in runs["slime"]], "direct", wanted)
-    yield Figure(part, "slime hub", "memory growth, MB", [run.hub for run in runs["slime"]], goal=at_most(48))
-    yield Figure(part, "slime agent", "memory growth, MB", [run.agent for run in runs["slime"]], goal=at_most(48))
+def _speeds(part: str, runs: dict[str, list[float]], goal: Goal | None) -> Iterator[Figure]:
+    yield Figure(part, "direct", "MB/s", runs["direct"])
+    yield Figure(part, "slime", "MB/s", runs["slime"], "direct", goal)
 
 
-def _watched(slime: Fleet, measure: Callable[[], float]) -> Transfer:
-    hub, agent = Memory(slime.hub), Memory(slime.agent)
-    speed = measure()
-    return Transfer(speed, hub.growth(), agent.growth())
+class Growth:
+    """How much hub and agent grow from now on, the first use of anything included."""
+
+    def __init__(self, slime: Fleet) -> None:
+        self._memories = {"slime hub": Memory(slime.hub), "slime agent": Memory(slime.agent)}
+
+    def figures(self, part: str, most: float) -> list[Figure]:
+        """The growth so far."""
+        return [Figure(part, subject, "memory growth, MB", [memory.growth()], goal=at_most(most))
+                for subject, memory in self._memories.items()]
 
 
 def curl(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -90,12 +84,12 @@ def curl(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str
     return subprocess.run(["curl", "-sSf", *arguments], capture_output=True, text=True, check=check, timeout=60)
 
 
-def _curl_down(port: int) -> float:
+def _down(port: int) -> float:
     asked = ("-o", "/dev/null", "-w", "%{speed_download}", f"http://127.0.0.1:{port}/bulk")
     return float(curl(*asked).stdout) / MEGABYTE
 
 
-def _curl_up(port: int, path: Path, digest: str) -> float:
+def _up(port: int, path: Path, digest: str) -> float:
     asked = ("-T", str(path), "-H", "Expect:", "-w", "\n%{speed_upload}", f"http://127.0.0.1:{port}/sink")
     answer, speed = curl(*asked).stdout.split("\n")
     if json.loads(answer)["sha256"] != digest:
@@ -119,18 +113,21 @@ def stalled_reader(plan: Plan) -> Iterator[Figure]:
     part, load = "a reader that stalls", Load(1, plan.seconds, BODY)
     path, _ = make_file(plan)
     with nginx(plan.folder) as direct, fleet(direct, 2) as slime:
-        before = [press(slime.port, load) for _ in range(plan.rounds)]
-        hub, agent = Memory(slime.hub), Memory(slime.agent)
-        with _asking_only(slime.port):
-            beside = [press(slime.port, load) for _ in range(plan.rounds)]
-        growths = hub.growth(), agent.growth()
+        growth = Growth(slime)
+        runs = take_turns(plan.rounds, {
+            "without it": lambda: press(slime.port, load), "beside it": lambda: _beside_staller(slime.port, load)})
+        grown = growth.figures(part, most=16)
     path.unlink()
-    yield Figure(part, "without it", "p99 latency, ms", [run.p99 for run in before])
-    yield Figure(part, "beside it", "p99 latency, ms", [run.p99 for run in beside])
-    yield Figure(part, "without it", "p50 latency, ms", [run.p50 for run in before])
-    yield Figure(part, "beside it", "p50 latency, ms", [run.p50 for run in beside], "without it", at_most(1.5))
-    for subject, growth in zip(("slime hub", "slime agent"), growths, strict=True):
-        yield Figure(part, subject, "memory growth, MB", [growth], goal=at_most(16))
+    for subject, taken in runs.items():
+        yield Figure(part, subject, "p99 latency, ms", [run.p99 for run in taken])
+    for subject, reference, goal in (("without it", None, None), ("beside it", "without it", at_most(1.5))):
+        yield Figure(part, subject, "p50 latency, ms", [run.p50 for run in runs[subject]], reference, goal)
+    yield from grown
+
+
+def _beside_staller(port: int, load: Load) -> Result:
+    with _asking_only(port):
+        return press(port, load)
 
 
 def _asking_only(port: int) -> socket.socket:

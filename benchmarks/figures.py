@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-__all__ = ["Figure", "Goal", "at_least", "at_most", "table"]
+__all__ = ["Figure", "Goal", "at_least", "at_most", "page", "records", "table"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,14 @@ def table(figures: Sequence[Figure]) -> str:
     rows = [HEADINGS, *(_row(figure, figures) for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     return "\n".join(_line(row, widths) for row in rows)
+
+
+def page(figures: Sequence[Figure], machine: Mapping[str, str]) -> str:
+    """The figures as a part of a reStructuredText page, with the machine that they were taken on."""
+    facts = [f":{name}: {value}" for name, value in machine.items()]
+    rows = [HEADINGS, *(_row(figure, figures) for figure in figures)]
+    lines = ["   * - " + "\n     - ".join(row) for row in rows]
+    return "\n".join([*facts, "", ".. list-table::", "   :header-rows: 1", "", *lines, ""])
 
 
 def records(figures: Sequence[Figure]) -> list[dict[str, Any]]:

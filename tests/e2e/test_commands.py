@@ -138,9 +138,9 @@ class CommandTests(SlimeTestCase):
         """A link lives no longer than its token."""
         hub = self.hub()
         self.start(PROGRAM, "agent", "run", "--hub", f"127.0.0.1:{hub.port}", "--state-dir", self.state,
-                   "--upstream", self.upstream_of_all.address, SLIME_TOKEN=hub.token("brief", "--age", "2s"))
+                   "--upstream", self.upstream_of_all.address, SLIME_TOKEN=hub.token("brief", "--age", "8s"))
         hub.wait_for_agent("brief")
-        hub.child.wait_for("agent brief left: the token has expired")
+        hub.child.wait_for("agent brief left: the token has expired", timeout=20)
 
 
 class DemoTests(SlimeTestCase):
