@@ -22,7 +22,8 @@ from twisted.internet.ssl import Certificate, PrivateCertificate
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from slime.agent.upstream import TLSOptions, UpstreamAgent, UpstreamCall, UpstreamClient, UpstreamLimits, UpstreamTarget
+from slime.agent.egress import Egress, TLSOptions
+from slime.agent.upstream import UpstreamAgent, UpstreamCall, UpstreamClient, UpstreamLimits, UpstreamTarget
 from slime.errors import ErrorCode
 from slime.testing_upstream import Asked, RecordingSink, ScriptedUpstream, Then
 from tests.test_agent_upstream import HEARD_OK, OK, request
@@ -66,7 +67,7 @@ class SocketCase(TestCase):
 
     def connect_to(self, text: str, trusted: Certificate | None = None) -> None:
         """Make a client."""
-        target = UpstreamTarget.parse(text, tls=TLSOptions(trusted))
+        target = UpstreamTarget.parse(text, egress=Egress(TLSOptions(trusted)))
         self.client = UpstreamClient(reactor, target, self.limits)
 
     async def over(self) -> None:

@@ -16,8 +16,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from slime.agent.egress.dial import NamedEndpoint
 from slime.agent.upstream import UpstreamClient, UpstreamTarget
-from slime.agent.upstream.dial import NamedEndpoint
 from slime.errors import ErrorCode
 from slime.http.forwarding import UpstreamAddress
 from slime.testing_upstream import RecordingSink

@@ -9,19 +9,18 @@ closed the moment a call is aborted. ::
     call.write(b"...")
     call.end()
 
-Read in the order in which a call goes through: ``target`` and ``dial`` (where), ``client`` and ``pool`` (over
+Read in the order in which a call goes through: ``target`` (where), ``client`` and ``pool`` (over
 which connection), ``lobby`` (until it is there), ``call`` and ``framing`` (the request), ``connection`` and
 ``wire`` (the socket), ``answer`` (what comes back). :class:`UpstreamAgent` is the same client as an ``IAgent``.
 """
 
 from slime.agent.upstream.call import ResponseSink, UpstreamCall
 from slime.agent.upstream.client import UpstreamClient, UpstreamLimits, UpstreamSettings
-from slime.agent.upstream.target import TLSOptions, UpstreamTarget
+from slime.agent.upstream.target import UpstreamTarget
 from slime.agent.upstream.web import UpstreamAgent, UpstreamFailed
 
 __all__ = [
     "ResponseSink",
-    "TLSOptions",
     "UpstreamAgent",
     "UpstreamCall",
     "UpstreamClient",

@@ -12,6 +12,7 @@ from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from slime.agent.egress import explained
 from slime.agent.upstream.call import UpstreamCall
 from slime.agent.upstream.connection import UpstreamConnection
 from slime.errors import ErrorCode
@@ -75,7 +76,7 @@ class Lobby:
             return
         detail = _REASONS.get(reason.type)
         if detail is None:
-            self._log.warn("cannot connect to the upstream: {reason}", reason=reason.getErrorMessage())
+            self._log.warn("cannot connect to the upstream: {reason}", reason=explained(reason).getErrorMessage())
         self._call.fail(ErrorCode.UPSTREAM_UNREACHABLE, detail or "no connection to it can be made")
 
     def _log_bug(self, reason: Failure) -> None:

@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
-from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.endpoints import (
-    TCP4ClientEndpoint,
-    TCP6ClientEndpoint,
-    UNIXClientEndpoint,
-    wrapClientTLS,
-)
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.endpoints import UNIXClientEndpoint
 
-from slime.agent.upstream.dial import NamedEndpoint
+from slime.agent.egress import DIRECT, Egress, EndpointMaker, Place
 from slime.http.forwarding import UpstreamAddress
 
-__all__ = ["EndpointMaker", "TLSOptions", "UpstreamTarget"]
-
-#: Makes the endpoint of an upstream from a reactor and the seconds a connection may take.
-EndpointMaker = Callable[[Any, float], IStreamClientEndpoint]
+__all__ = ["UpstreamTarget"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _ADDRESS = re.compile(r"[^\x00-\x20\x7f]+")
 _BASE_PATH = re.compile(r"(/[!-~]*)?")
-
-
-@dataclass(frozen=True, slots=True)
-class TLSOptions:
-    """How an ``https://`` upstream is verified, which it always is.
-
-    :ivar trust_root: who is trusted to sign; ``None`` for the certificates of the platform.
-    :ivar client_certificate: a :class:`twisted.internet.ssl.PrivateCertificate` to show, or ``None``.
-    """
-
-    trust_root: Any = None
-    client_certificate: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +28,21 @@ class UpstreamTarget:
     :ivar origin: scheme and authority of its own URLs, such as ``http://localhost:8000``.
     :ivar address: what :func:`slime.http.forwarding.rewrite_for_upstream` needs to know.
     :ivar endpoint: makes the endpoint to connect to.
+    :ivar place: its host and port; ``None`` when it is a UNIX socket.
     """
 
     label: str
     origin: str
     address: UpstreamAddress = field(repr=False)
     endpoint: EndpointMaker = field(repr=False)
+    place: Place | None = None
 
     @classmethod
-    def parse(cls, text: str, *, preserve_host: bool = False, tls: TLSOptions = TLSOptions()) -> UpstreamTarget:
+    def parse(cls, text: str, *, preserve_host: bool = False, egress: Egress = DIRECT) -> UpstreamTarget:
         """Read ``host:port``, ``http(s)://user:password@host:port/base`` or ``unix:/path``.
 
         :param preserve_host: let the ``Host`` of the application through.
+        :param egress: the way there, unless it is a UNIX socket.
         :raises ValueError: with a sentence for the person who wrote ``text``; it holds no credentials.
         """
         if not _ADDRESS.fullmatch(text):
@@ -72,7 +52,7 @@ class UpstreamTarget:
         url = _split(text if "://" in text else "http://" + text)
         if "://" not in text and url.port is None:
             raise ValueError("An upstream without a scheme needs a port, as in localhost:8000.")
-        return _tcp_target(url, preserve_host, tls)
+        return _tcp_target(url, preserve_host, egress)
 
 
 def _unix_target(path: str, preserve_host: bool) -> UpstreamTarget:
@@ -87,7 +67,7 @@ def _unix_target(path: str, preserve_host: bool) -> UpstreamTarget:
     )
 
 
-def _tcp_target(url: SplitResult, preserve_host: bool, tls: TLSOptions) -> UpstreamTarget:
+def _tcp_target(url: SplitResult, preserve_host: bool, egress: Egress) -> UpstreamTarget:
     host = _host(url)
     port = url.port or _DEFAULT_PORTS[url.scheme]
     name = f"[{host}]" if isIPv6Address(host) else host
@@ -95,10 +75,8 @@ def _tcp_target(url: SplitResult, preserve_host: bool, tls: TLSOptions) -> Upstr
     origin = f"{url.scheme}://{authority}"
     base = url.path.rstrip("/")
     address = UpstreamAddress(authority.encode("ascii"), base.encode("ascii"), _basic(url), preserve_host)
-    connect = _plain_endpoint(host, port)
-    if url.scheme == "https":
-        connect = _tls_endpoint(connect, host, tls)
-    return UpstreamTarget(origin + base, origin, address, connect)
+    place = Place(host, port, url.scheme == "https")
+    return UpstreamTarget(origin + base, origin, address, egress.to(place), place)
 
 
 def _split(text: str) -> SplitResult:
@@ -133,19 +111,3 @@ def _basic(url: SplitResult) -> bytes | None:
         return None
     secret = unquote_to_bytes(url.username) + b":" + unquote_to_bytes(url.password or "")
     return b"Basic " + b64encode(secret)
-
-
-def _plain_endpoint(host: str, port: int) -> EndpointMaker:
-    if isIPAddress(host):
-        return lambda reactor, timeout: TCP4ClientEndpoint(reactor, host, port, timeout)
-    if isIPv6Address(host):
-        return lambda reactor, timeout: TCP6ClientEndpoint(reactor, host, port, timeout)
-    return lambda reactor, timeout: NamedEndpoint(reactor, host, port, timeout)
-
-
-def _tls_endpoint(plain: EndpointMaker, host: str, tls: TLSOptions) -> EndpointMaker:
-    from twisted.internet.ssl import optionsForClientTLS
-
-    # No ALPN: a server that is not asked speaks HTTP/1.1, and Twisted's own, if it knows no ALPN, breaks off.
-    creator = optionsForClientTLS(host, tls.trust_root, tls.client_certificate)
-    return lambda reactor, timeout: wrapClientTLS(creator, plain(reactor, timeout))
