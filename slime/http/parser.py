@@ -106,9 +106,9 @@ class RequestParser(MessageReader[RequestHead]):
         """Refuse a bad request line as soon as it is there: what is not HTTP may never send an empty line."""
         if self._line_checked:
             return
-        end = self._buffer.find(b"\r\n", self._at)
+        end = self._buffer.find(b"\n", self._at)
         if end >= 0:
-            read_request_line(self._buffer[self._at : end + 2], self._limits)
+            read_request_line(self._buffer[self._at : end + 1], self._limits)
             self._line_checked = True
         elif self.buffered > self._limits.target_bytes + MAX_METHOD + len(b"  HTTP/1.1"):
             raise BadMessage(ErrorCode.TARGET_TOO_LONG, "the request line is too long")
