@@ -23,9 +23,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import IResource
 from zope.interface import implementer
 
-from slime.errors import ErrorCode
+from slime.errors import BadMessage, ErrorCode
 from slime.http.head import Fields, RequestHead, ResponseHead, parse_request_head, serialise_response_head
-from slime.http.parser import Data, EndOfMessage, ResponseParser
+from slime.http.parser import Data, EndOfMessage, ResponseParser, Signal
 from slime.hub.answers import Answered
 from slime.hub.channel import ChannelLimits, HttpChannel
 from slime.hub.exchange import Exchange
@@ -272,34 +272,37 @@ def read_responses(data: bytes, methods: tuple[bytes, ...], closed: bool) -> Ite
         parser.feed(data)
         if closed:
             parser.feed_eof()
-        response: Response | None = None
-        while True:
-            try:
-                event = parser.next_event()
-            except Exception:
-                assert response is not None, data
-                response.complete = False
-                yield response
-                return
-            if isinstance(event, ResponseHead):
-                if event.status < 200:
-                    yield Response(event, b"")
-                    continue
-                response = Response(event, b"")
-            elif isinstance(event, Data):
-                assert response is not None
-                response.body += event.data
-            elif isinstance(event, EndOfMessage):
-                assert response is not None
-                response.trailers = event.trailers
-                yield response
-                break
-            else:
-                if response is not None:
-                    response.complete = False
-                    yield response
-                return
+        found = list(read_response(parser))
+        yield from found
+        if not found or not found[-1].complete or found[-1].status < 200:
+            return
         data = parser.detach()
+
+
+def read_response(parser: ResponseParser) -> Iterator[Response]:
+    """One response, and the interim ones before it; less than complete if no more is there."""
+    response: Response | None = None
+    while isinstance(event := next_event(parser), ResponseHead | Data):
+        if isinstance(event, Data):
+            assert response is not None
+            response.body += event.data
+        elif event.status < 200:
+            yield Response(event, b"")
+        else:
+            response = Response(event, b"")
+    if response is not None:
+        response.complete = isinstance(event, EndOfMessage)
+        response.trailers = event.trailers if isinstance(event, EndOfMessage) else []
+        yield response
+
+
+def next_event(parser: ResponseParser) -> ResponseHead | Data | EndOfMessage | Signal:
+    try:
+        return parser.next_event()
+    except BadMessage as error:
+        if error.detail != "the connection ended before the response did":
+            raise
+        return Signal.NEED_DATA
 
 
 def request(

@@ -215,6 +215,7 @@ class AgentPool:
             self._admitted.discard(exchange)
             self._admission.release()
         self._on_finished(exchange)
+        _forget(exchange)
         if self._idle is not None and not self._admitted:
             self._idle.callback(None)
             self._idle = None
@@ -298,6 +299,7 @@ class AgentPool:
             seat.measure(self._clock.seconds() - exchange.started_at)
             seat.rtt = seat.owner.rtt or 0.0
         self._perform(self._dispatcher.release(exchange.ticket))
+        _forget(exchange)
 
     @property
     def seats(self) -> list[Seat]:
@@ -332,6 +334,12 @@ def _arrival(exchange: Exchange) -> float:
 
 def _out_of_patience(exchange: Exchange) -> None:
     exchange.fail(Trouble(ErrorCode.QUEUE_TIMEOUT))
+
+
+def _forget(exchange: Exchange) -> None:
+    """An exchange and its ticket hold each other; let neither wait for the collector of cycles."""
+    if exchange.over and exchange.ticket.seat is None:
+        exchange.ticket.owner = None
 
 
 def _ignore_cancelled(failure: Failure) -> None:

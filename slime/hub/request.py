@@ -255,9 +255,10 @@ class StreamedRequest(Request):
             self.channel.write(data)
 
     def answer_end(self, trailers: Fields) -> None:
-        """The response is complete."""
+        """The response is complete; trailers are for those who asked for them (RFC 9110 section 10.1.4)."""
         if self._answer_chunked:
-            self.channel.write(last_chunk(trailers))
+            wanted = trailers and b"trailers" in tokens(self.head.fields, b"te")
+            self.channel.write(last_chunk(trailers if wanted else []))
         self._finish()
 
     def answer_abort(self) -> None:
