@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.agent.link import AgentLink, LinkEnd, LinkFactory, LinkPolicy, Verdict
-from slime.agent.reconnect import Backoff, LinkKeeper
+from slime.agent.reconnect import Backoff, Hub, LinkKeeper
 from slime.tunnel import Hello
 from tests.agent_fakes import scripted_shop
 
@@ -100,7 +100,8 @@ class KeeperTests(SynchronousTestCase):
         policy = LinkPolicy(Hello(agent_id="a1", name="host", slots=1), 10.0, 20.0)
         factory = LinkFactory(self.clock, "ws://hub:80/v1/agent/tunnel", "token", shop, policy)
         endpoint = cast(IStreamClientEndpoint, self.endpoint)
-        self.keeper = LinkKeeper(self.clock, endpoint, factory, Backoff(60.0, lambda: 1.0), 10.0)
+        hub = Hub("http://hub", endpoint, 10.0)
+        self.keeper = LinkKeeper(self.clock, hub, factory, Backoff(60.0, lambda: 1.0))
 
     def logged(self, happening: Callable[[], object]) -> Sequence[Any]:
         with capturedLogs() as events:
@@ -115,7 +116,7 @@ class KeeperTests(SynchronousTestCase):
         self.keeper.start()
         events = self.logged(lambda: self.endpoint.fail(ConnectError()))
         self.assertIn("error occurred while connecting", events[0]["reason"])
-        self.assertEqual(events[0]["rest"], 1.0)
+        self.assertEqual((events[0]["hub"], events[0]["rest"]), ("http://hub", 1.0))
         self.clock.advance(0.9)
         self.assertEqual(len(self.endpoint.attempts), 1)
         self.clock.advance(0.1)
@@ -143,9 +144,18 @@ class KeeperTests(SynchronousTestCase):
         self.assertEqual(len(self.endpoint.attempts), 2)
 
     def test_bug_is_logged(self) -> None:
+        """And does not end the agent, which would look alive and serve nobody."""
         self.keeper.start()
         self.endpoint.fail(KeyError("bug"))
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.clock.advance(1)
+        self.assertEqual(len(self.endpoint.attempts), 2)
+
+    def test_bug_elsewhere_is_logged(self) -> None:
+        self.keeper.start()
+        self.patch(self.keeper, "_backoff", None)
+        self.endpoint.fail(ConnectError())
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
     def test_stop_before_start(self) -> None:
         self.assertIsNone(self.successResultOf(self.keeper.stop(0)))

@@ -14,7 +14,8 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.trial.unittest import TestCase
 
 from slime.agent import reconnect, service
-from slime.agent.service import build_agent, hub_endpoint
+from slime.agent.reconnect import Hub
+from slime.agent.service import build_agent
 from slime.settings import AgentConfig
 from slime.testing_upstream import ScriptedUpstream
 from slime.tunnel import Capacity, Data, Drain, End, Frame, Head, Hello, Started
@@ -154,9 +155,9 @@ class TLSTests(ServiceCase):
 
     def trust(self, root: PrivateCertificate) -> None:
         """Dial by TLS, and trust what ``root`` signed."""
-        plain = hub_endpoint(reactor, f"ws://127.0.0.1:{self.tls_port}/", 5.0)
+        plain = service.hub_at(reactor, f"ws://127.0.0.1:{self.tls_port}/", 5.0).endpoint
         endpoint = wrapClientTLS(ssl.optionsForClientTLS("localhost", trustRoot=root), plain)
-        self.patch(service, "hub_endpoint", lambda *_: endpoint)
+        self.patch(service, "hub_at", lambda *_: Hub("https://localhost", endpoint, 5.0))
 
     async def test_link(self) -> None:
         self.trust(self.certificate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 from twisted.internet import defer
@@ -15,7 +16,7 @@ from twisted.python.failure import Failure
 
 from slime.agent.link import AgentLink, LinkEnd, Verdict
 
-__all__ = ["Backoff", "LinkKeeper"]
+__all__ = ["Backoff", "Hub", "LinkKeeper"]
 
 #: Seconds of the first rest, at most; each further one may be twice as long.
 BASE = 1.0
@@ -26,6 +27,9 @@ SLOW = 30.0
 #: Seconds that a link must have lived for the attempts before it to be forgotten. Not the connection counts, nor
 #: the handshake: a hub that accepts and then drops every link must not be dialled every second.
 SETTLED = 30.0
+
+
+_EXPECTED = (ConnectError, ConnectingCancelledError, OSError, defer.TimeoutError)
 
 
 class Backoff:
@@ -57,25 +61,34 @@ class Backoff:
         return bound * (1 + self._random()) / 2
 
 
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """Where links go to.
+
+    :ivar label: the hub's address for people; never holds credentials.
+    :ivar endpoint: connects to it.
+    :ivar timeout: seconds in which a connection must come about.
+    """
+
+    label: str
+    endpoint: IStreamClientEndpoint
+    timeout: float
+
+
 class LinkKeeper:
     """Keeps one agent linked.
 
     :param reactor: times the rests.
-    :param endpoint: connects to the hub.
     :param factory: makes the links.
-    :param timeout: seconds in which a connection must come about.
     """
 
     _log = Logger()
 
-    def __init__(
-        self, reactor: Any, endpoint: IStreamClientEndpoint, factory: IProtocolFactory, backoff: Backoff, timeout: float
-    ) -> None:
+    def __init__(self, reactor: Any, hub: Hub, factory: IProtocolFactory, backoff: Backoff) -> None:
         self._reactor = reactor
-        self._endpoint = endpoint
+        self._hub = hub
         self._factory = factory
         self._backoff = backoff
-        self._timeout = timeout
         self._link: AgentLink | None = None
         self._stopping = False
         self._loop: Deferred[None] = succeed(None)
@@ -94,15 +107,20 @@ class LinkKeeper:
         end = await self._serve_one_link()
         while not self._stopping:
             rest = self._backoff.after(end)
-            self._log.warn("no link to the hub: {reason}; dialling in {rest:.1f} s", reason=end.reason, rest=rest)
+            self._log.warn(
+                "no link to the hub at {hub}: {reason}; dialling in {rest:.1f} s",
+                hub=self._hub.label, reason=end.reason, rest=rest,
+            )  # fmt: skip
             await deferLater(self._reactor, rest)
             end = await self._serve_one_link()
 
     async def _serve_one_link(self) -> LinkEnd:
         try:
             link = await self._connect()
-        except (ConnectError, ConnectingCancelledError, OSError, defer.TimeoutError) as error:
-            return LinkEnd(f"cannot connect: {str(error) or type(error).__name__}")
+        except CancelledError:
+            raise
+        except Exception as error:
+            return self._failed(error)
         self._link = link
         try:
             return await link.ended
@@ -110,9 +128,15 @@ class LinkKeeper:
             self._link = None
 
     def _connect(self) -> Deferred[AgentLink]:
-        connecting = self._endpoint.connect(self._factory)
-        connecting.addTimeout(self._timeout, self._reactor)
+        connecting = self._hub.endpoint.connect(self._factory)
+        connecting.addTimeout(self._hub.timeout, self._reactor)
         return cast("Deferred[AgentLink]", connecting)
+
+    def _failed(self, error: Exception) -> LinkEnd:
+        """Whatever the reason, the hub may be there the next time; a bug of ours is told apart in the log."""
+        if not isinstance(error, _EXPECTED):
+            self._log.failure("dialling the hub failed", Failure(error))
+        return LinkEnd(f"cannot connect: {str(error) or type(error).__name__}")
 
     async def _stop(self, grace: float) -> None:
         # Some endpoints fail with an error of their own when they are cancelled, so cancelling alone will not do.

@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.logger import Logger
 
 from slime import __version__
 from slime.agent.hardware import hardware
 from slime.agent.identity import given_ids, kept_ids
 from slime.agent.link import LinkFactory, LinkPolicy
-from slime.agent.reconnect import Backoff, LinkKeeper
+from slime.agent.reconnect import Backoff, Hub, LinkKeeper
 from slime.agent.upstream.client import UpstreamClient
 from slime.agent.upstream.target import UpstreamTarget
 from slime.agent.worker import Bounds, Workshop
@@ -54,6 +54,8 @@ class AgentService(Service):
     :param grace: seconds.
     """
 
+    _log = Logger()
+
     def __init__(self, members: Sequence[Member], grace: float) -> None:
         self._members = members
         self._grace = grace
@@ -65,6 +67,7 @@ class AgentService(Service):
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
+        self._log.info("stopping: what runs has {grace} seconds to finish", grace=self._grace)
         for member in self._members:
             member.shop.drain()
         gone = DeferredList([member.keeper.stop(self._grace) for member in self._members], consumeErrors=True)
@@ -100,8 +103,7 @@ def build_member(reactor: Any, config: AgentConfig, target: UpstreamTarget, agen
     policy = LinkPolicy(greeting(config, target, agent_id), config.ping_interval, config.handshake_timeout)
     factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
     backoff = Backoff(config.reconnect_max, SystemRandom().random)
-    endpoint = hub_endpoint(reactor, config.hub, config.handshake_timeout)
-    return Member(LinkKeeper(reactor, endpoint, factory, backoff, config.handshake_timeout), shop)
+    return Member(LinkKeeper(reactor, hub_at(reactor, config.hub, config.handshake_timeout), factory, backoff), shop)
 
 
 def bounds(config: AgentConfig) -> Bounds:
@@ -125,8 +127,9 @@ def greeting(config: AgentConfig, target: UpstreamTarget, agent_id: str) -> Hell
     )
 
 
-def hub_endpoint(reactor: Any, url: str, timeout: float) -> IStreamClientEndpoint:
-    """What connects to a hub: as to an upstream at the same place, certificates verified."""
+def hub_at(reactor: Any, url: str, timeout: float) -> Hub:
+    """How to reach a hub: as an upstream at the same place, certificates verified."""
     parts = urlsplit(url)
     scheme = {"ws": "http", "wss": "https"}[parts.scheme]
-    return UpstreamTarget.parse(f"{scheme}://{parts.netloc}").endpoint(reactor, timeout)
+    place = UpstreamTarget.parse(f"{scheme}://{parts.netloc}")
+    return Hub(place.label, place.endpoint(reactor, timeout), timeout)
