@@ -65,7 +65,7 @@ class _Supervised(Service):
             "cannot listen on {address}: {reason}{mend}",
             address=":".join(str(part) for part in (error.interface, error.port) if part),
             reason=getattr(error.socketError, "strerror", None) or error.socketError,
-            mend="; end the program that has the port, or choose another one with --port" if taken else "",
+            mend=f"; end the program that has the port, or choose another one with {_setting(error)}" if taken else "",
         )
 
     def stopService(self) -> Deferred[None]:
@@ -86,6 +86,11 @@ def supervised(reactor: Any, inner: IService, grace: float, foreground: bool = T
     :exc:`~twisted.internet.error.CannotListenError` from ``privilegedStartService`` or ``startService``.
     """
     return cast(IService, _Supervised(reactor, inner, grace, foreground))
+
+
+def _setting(error: CannotListenError) -> str:
+    """What chooses the port; whoever listens elsewhere than the hub itself says so on the exception."""
+    return str(getattr(error, "setting", "--port"))
 
 
 def _next_signal_ends_at_once() -> None:

@@ -30,14 +30,18 @@ _DEADLINE_OR_NONE = duration(0.0)
 #: A hub serves agents and applications elsewhere, so it listens on every interface unless told otherwise.
 ANYWHERE = "0.0.0.0"  # noqa: S104
 
+#: The admin site is for this machine, unless somebody opens it.
+DEFAULT_ADMIN = "tcp:8081:interface=127.0.0.1"
+
 NEEDED = "What it needs"
 LISTENING = "Where it listens"
+ADMIN = "The admin site"
 APPLICATIONS = "What applications may ask for"
 UPSTREAMS = "How it treats its upstreams"
 LINK = "The link between hub and agent"
 RUNNING = "How it runs"
 TOKENS = "What the token allows"
-GROUPS = (NEEDED, LISTENING, TOKENS, APPLICATIONS, UPSTREAMS, LINK, RUNNING)
+GROUPS = (NEEDED, LISTENING, ADMIN, TOKENS, APPLICATIONS, UPSTREAMS, LINK, RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,22 @@ class HubConfig(Common, HubSecret):
     listen: tuple[str, ...] = row(
         values.ENDPOINTS, (f"tcp:8080:interface={ANYWHERE}:backlog=1024",), LISTENING,
         "Twisted endpoint to listen on in place of host and port; may be given several times.",
+    )
+
+    admin: str | None = row(
+        values.ENDPOINT_OR_OFF, DEFAULT_ADMIN, ADMIN,
+        "Twisted endpoint of the admin site (page, API, metrics), or off. Without an admin token only this machine may "
+        "reach it.",
+    )
+    admin_token: bytes | None = row(
+        values.SECRET_BYTES, None, ADMIN,
+        "Token that whoever asks the admin site has to bring (Authorization: Bearer), health checks excepted.",
+        secret=True,
+    )
+    state_dir: Path | None = row(
+        values.PATH, None, ADMIN,
+        "Directory that keeps the list of revoked tokens; ~/.local/state/slime unless given.",
+        environ=("STATE_DIRECTORY",),
     )
 
     concurrent: int = row(

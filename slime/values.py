@@ -18,6 +18,7 @@ __all__ = [
     "AGENT_ID",
     "BOOLEAN",
     "ENDPOINTS",
+    "ENDPOINT_OR_OFF",
     "HOST",
     "HUB_ADDRESS",
     "NAMES",
@@ -256,6 +257,12 @@ def _parse_path(text: str) -> Path:
 _parse_endpoint = _matching(
     r"[a-zA-Z][\w+.-]*:.+", "not a Twisted endpoint; write one like tcp:8080:interface=127.0.0.1"
 )
+
+
+def _parse_endpoint_or_off(text: str) -> str | None:
+    return None if text.lower() in ("off", "none", "false", "no", "0") else _parse_endpoint(text)
+
+
 _parse_upstream = _matching(r"[!-~]+", "not an upstream's address; write one like localhost:8000")
 _parse_agent_id = _matching(
     r"[A-Za-z0-9_.-]{1,64}", "not an agent id; use at most 64 letters, digits, dots, dashes and underscores"
@@ -274,6 +281,7 @@ NAMES = Kind("A,B,…", _parse_printable, ",".join, _split_commas)
 SCOPE_PATHS = Kind("/A,/B/*,…", _parse_scope_path, ",".join, _split_commas)
 UPSTREAMS = Kind("ADDRESS,…", _parse_upstream, ",".join, _split_commas, private=True)
 ENDPOINTS = Kind("ENDPOINT", _parse_endpoint, " ".join, str.split)
+ENDPOINT_OR_OFF = Kind("ENDPOINT", _parse_endpoint_or_off, lambda value: value or "off")
 AGENT_ID = Kind("ID", _parse_agent_id)
 HUB_ADDRESS = Kind("ADDRESS", _parse_hub_address)
 SECRET_BYTES = Kind("SECRET", _encode, private=True)

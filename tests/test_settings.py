@@ -45,6 +45,7 @@ SAMPLES: dict[Kind | str, list[tuple[str, Any]]] = {
     values.NAMES: [("a,b", ("a", "b")), ("c", ("c",)), ("d, e", ("d", "e"))],
     values.SCOPE_PATHS: [("/a", ("/a",)), ("/b/*,/c", ("/b/*", "/c")), ("/*", ("/*",))],
     values.UPSTREAMS: [("h:1,h:2", ("h:1", "h:2")), ("h:3", ("h:3",)), ("h:4", ("h:4",))],
+    values.ENDPOINT_OR_OFF: [("tcp:1", "tcp:1"), ("off", None), ("tcp:2:interface=::1", "tcp:2:interface=::1")],
     values.ENDPOINTS: [("tcp:1", ("tcp:1",)), ("tcp:2 tcp:3", ("tcp:2", "tcp:3")), ("tcp:4", ("tcp:4",))],
     values.AGENT_ID: [("1", "1"), ("a-2", "a-2"), ("c", "c")],
     values.HUB_ADDRESS: [(name, f"ws://{name}/v1/agent/tunnel") for name in ("a", "b", "c")],

@@ -99,6 +99,11 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self._unsent: set[int] = set()
         self._expiry: IDelayedCall | None = None
 
+    @property
+    def address(self) -> str:
+        """Host and port that the agent calls from."""
+        return str(self.peer).partition(":")[2]
+
     # -- the link's own life ----------------------------------------------------------------------------------------
 
     def onConnect(self, request: Any) -> str:

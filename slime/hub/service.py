@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.internet import TimerService
@@ -14,16 +16,21 @@ from twisted.python.failure import Failure
 
 from slime.http.head import HeadLimits
 from slime.hub.access import AccessLog, NoAccessLog, json_line, text_line
+from slime.hub.admin.service import Watched, build_admin
 from slime.hub.channel import ChannelLimits
 from slime.hub.exchange import ExchangePolicy
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.links import Door, LinkPolicy
+from slime.hub.observe import Observer
 from slime.hub.pool import AgentPool, PoolLimits
+from slime.hub.revocations import DEFAULT_STATE_DIR, Revocations
 from slime.hub.seats import Balance
 from slime.hub.site import GatewaySite
 from slime.log import raw_sink
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
     from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 
     from slime.settings import HubConfig
@@ -41,15 +48,34 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     :raises ValueError: a ``--listen`` description is not an endpoint string.
     """
     access = access_log(reactor, config)
-    pool = AgentPool(reactor, pool_limits(config), access.finished)
-    door = Door(reactor, pool, link_policy(config))
+    observer = Observer(time.time)
+    revoked = Revocations(state_dir(config) / "revoked")
+    pool = AgentPool(reactor, pool_limits(config), both(observer.finished, access.finished), observer)
+    door = Door(reactor, pool, link_policy(config, revoked))
     gateway = GatewayResource(pool, door, GatewayPolicy(config.app_password, config.queue_timeout))
-    site = GatewaySite(gateway, reactor, channel_limits(config), access.answered)
+    site = GatewaySite(gateway, reactor, channel_limits(config), both(observer.answered, access.answered))
     hub = HubService(reactor, site, pool, access, config.grace)
     for description in config.listen:
         Listener(serverFromString(reactor, description), site).setServiceParent(hub)
     sweeper(reactor, site).setServiceParent(hub)
+    if config.admin is not None:
+        build_admin(reactor, config, Watched(pool, site, observer, revoked)).setServiceParent(hub)
     return hub
+
+
+def both(first: Callable[[Any], object], second: Callable[[Any], object]) -> Callable[[Any], None]:
+    """A function that tells two."""
+
+    def tell(event: Any) -> None:
+        first(event)
+        second(event)
+
+    return tell
+
+
+def state_dir(config: HubConfig) -> Path:
+    """Where the hub keeps what has to outlive it."""
+    return config.state_dir or Path(DEFAULT_STATE_DIR).expanduser()
 
 
 def access_log(reactor: IReactorTime, config: HubConfig) -> AccessLog | NoAccessLog:
@@ -72,10 +98,10 @@ def pool_limits(config: HubConfig) -> PoolLimits:
     return PoolLimits(config.concurrent, config.max_queue, config.prefetch, Balance(config.balance), policy)
 
 
-def link_policy(config: HubConfig) -> LinkPolicy:
-    """The links' share of the settings."""
+def link_policy(config: HubConfig, revoked: Container[str] = frozenset()) -> LinkPolicy:
+    """The links' share of the settings, and the tokens that are void."""
     return LinkPolicy(
-        config.secret, config.window, config.ping_interval, config.handshake_timeout, config.prefetch
+        config.secret, config.window, config.ping_interval, config.handshake_timeout, config.prefetch, revoked
     )
 
 

@@ -44,19 +44,36 @@ def makeService(options: Options) -> IService:
     from slime.hub.service import build_hub
 
     check_endpoints(reactor, options.config.listen)
+    check_admin(reactor, options.config)
     hub = build_hub(reactor, options.config)
     Advice(options.config).setServiceParent(hub)
     return supervised(reactor, hub, options.config.grace, options.foreground)
 
 
-def check_endpoints(reactor: Any, descriptions: Sequence[str]) -> None:
+def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "listen") -> None:
     """End the process, with one line, over an endpoint that cannot be made."""
     for description in descriptions:
         try:
             serverFromString(reactor, description)
         except Exception as problem:
             # Each kind of endpoint is a plugin with exceptions of its own: a missing certificate, a bad number.
-            refuse(Options.command, f"listen: {description!r} makes no endpoint: {type(problem).__name__}: {problem}")
+            reason = f"{type(problem).__name__}: {problem}"
+            refuse(Options.command, f"{setting}: {description!r} makes no endpoint: {reason}")
+
+
+def check_admin(reactor: Any, config: HubConfig) -> None:
+    """End the process, with one line, over an admin site that strangers could reach, or that cannot be made."""
+    from slime.hub.admin.guard import is_local_endpoint
+
+    if config.admin is None:
+        return
+    if config.admin_token is None and not is_local_endpoint(config.admin):
+        refuse(
+            Options.command,
+            f"admin: {config.admin!r} may be reached from elsewhere, so it needs a token (--admin-token-file FILE); "
+            "without one, name an interface of this machine: interface=127.0.0.1",
+        )
+    check_endpoints(reactor, [config.admin], "admin")
 
 
 class Advice(Service):

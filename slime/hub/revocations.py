@@ -1,0 +1,97 @@
+"""Tokens that the hub does not accept any more, kept in a file: one id a line.
+
+A token cannot be taken back from who has it, so the hub has to remember which ones are void. The file may be edited
+by hand while no hub runs on it; empty lines and lines that begin with ``#`` mean nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+__all__ = ["DEFAULT_STATE_DIR", "Revocations", "is_token_id"]
+
+#: Where the hub keeps its file unless a setting says otherwise.
+DEFAULT_STATE_DIR = "~/.local/state/slime"
+
+_ID = re.compile(r"[!\"$-~][!-~]{0,127}")
+
+
+def is_token_id(text: str) -> bool:
+    """Can this be a token's id, and a line of the file?"""
+    return _ID.fullmatch(text) is not None
+
+
+class Revocations(Container[str]):
+    """The ids of void tokens; in memory, and in a file whose lines are only added to until one is taken back.
+
+    :param path: the file; it need not exist.
+    :raises OSError: it exists and cannot be read. Better no hub than one that forgot who is to stay out.
+    :raises ValueError: it exists and is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._ids = dict.fromkeys(_read(path))
+
+    def __contains__(self, token_id: object) -> bool:
+        return token_id in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ids)
+
+    def add(self, token_id: str) -> None:
+        """Void a token, at once.
+
+        :raises ValueError: this cannot be a token's id.
+        :raises OSError: the file cannot be written, so it is void until the hub ends.
+        """
+        if not is_token_id(token_id):
+            raise ValueError("a token's id is 1 to 128 printable characters without spaces")
+        if token_id not in self._ids:
+            self._ids[token_id] = None
+            self._append(f"{token_id}\n")
+
+    def remove(self, token_id: str) -> bool:
+        """Accept a token again.
+
+        :returns: whether it was void.
+        :raises OSError: the file cannot be written; the token stays void.
+        """
+        if token_id not in self._ids:
+            return False
+        lines = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
+        self._replace([line for line in lines if line.strip() != token_id])
+        del self._ids[token_id]
+        return True
+
+    def _append(self, line: str) -> None:
+        """Several hubs may share a file, and each only adds to it: one write each, which do not mix."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            file.write(line.encode("ascii"))
+            os.fsync(descriptor)
+
+    def _replace(self, lines: list[str]) -> None:
+        """The new file takes the place of the old one in one step."""
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(self.path)
+
+
+def _read(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    ids = [line for line in lines if line and not line.startswith("#")]
+    strange = next((line for line in ids if not is_token_id(line)), None)
+    if strange is not None:
+        raise ValueError(f"{path} holds a line that is no token's id: {strange[:40]!r}")
+    return ids
