@@ -4,17 +4,20 @@ The hub reads requests with it and the agent responses, and each reads again, wi
 heads that the other has sent over the link. Nothing here does I/O, owns a clock or keeps state between
 connections, so that a test is a few bytes in and a few values out.
 
-======================== ===========================================================================
-:mod:`~.head`            :class:`~.head.RequestHead` and :class:`~.head.ResponseHead`: parsed,
-                         serialised, and how long the body is
-:mod:`~.parser`          :class:`~.parser.RequestParser` and :class:`~.parser.ResponseParser`: the bytes
-                         of a connection into heads, data and ends of messages
-:mod:`~.body`            the chunked coding and trailers, written
-:mod:`~.forwarding`      what an intermediary takes out of a message, and what it puts in
-:mod:`~.fields`          the grammar of field lines, and questions one asks of them
-:mod:`~.target`          request targets and authorities
-:mod:`~.reader`          what both parsers share
-======================== ===========================================================================
+:mod:`slime.http.head`
+    heads of requests and responses: parsed, serialised, and how long the body is
+:mod:`slime.http.parser`
+    the bytes of a connection into heads, data and ends of messages
+:mod:`slime.http.body`
+    the chunked coding and trailers, written
+:mod:`slime.http.forwarding`
+    what an intermediary takes out of a message, and what it puts in
+:mod:`slime.http.fields`
+    the grammar of field lines, and questions one asks of them
+:mod:`slime.http.target`
+    request targets and authorities
+:mod:`slime.http.reader`
+    what both parsers share
 
 **The rule** is RFC 9112, read so that no two recipients can read one message differently: a request is
 refused, or what goes on to the upstream is a message about which nobody can be of two minds. Nothing is
@@ -29,7 +32,7 @@ repaired that could mean anything else. Refused are, with the status that the hu
        digits below 2**63; ``Transfer-Encoding`` that is not ``chunked``, or in company of
        ``Content-Length``, or in HTTP/1.0; chunk sizes, extensions and line ends not by the letter;
        trailers that would have to be known before the body; a body of ``TRACE``
-414    a target longer than :attr:`~.head.HeadLimits.target_bytes`
+414    a target longer than its limit
 431    a head or a trailer section with too many bytes or lines
 501    ``CONNECT``, a method too long to be one, a transfer coding before ``chunked``
 505    versions other than HTTP/1.1 and HTTP/1.0
@@ -39,7 +42,7 @@ Let through, because the RFC wants it so: any other method, in any case; bodies 
 targets in absolute-form; up to two empty lines before a request; bad whitespace around chunk extensions;
 whitespace around values, which is not part of them; bytes beyond ASCII in values, as they are.
 
-Of responses the same is refused, always with :attr:`~slime.errors.ErrorCode.UPSTREAM_BROKE`, and so is an end
+Of responses the same is refused, always with ``upstream-broke``, and so is an end
 of the connection anywhere but at the end of the message; only whitespace before colons and equal lengths said
 twice are mended, as RFC 9112 section 5.1 and RFC 9110 section 8.6 have it. ``HEAD``, ``204`` and ``304`` have
 no body, whatever their fields say, and bytes behind the end of a response belong to nothing.

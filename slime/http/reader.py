@@ -62,7 +62,7 @@ class MessageReader(ABC, Generic[HeadT]):
 
     :ivar head: the head of the message in progress or just completed; ``None`` before it has been read.
     :ivar body_length: the length of that message's body in bytes: 0 for none, ``None`` for chunked,
-        :data:`~slime.http.head.UNTIL_CLOSE` for all that comes.
+        :data:`slime.http.head.UNTIL_CLOSE` for all that comes.
     """
 
     __slots__ = (
