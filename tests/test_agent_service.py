@@ -16,9 +16,10 @@ from twisted.trial.unittest import TestCase
 from slime.agent import reconnect, service
 from slime.agent.reconnect import Hub
 from slime.agent.service import build_agent
+from slime.errors import ErrorCode
 from slime.settings import AgentConfig
 from slime.testing_upstream import ScriptedUpstream
-from slime.tunnel import Capacity, Data, Drain, End, Frame, Head, Hello, Started
+from slime.tunnel import Capacity, Data, Drain, End, Frame, Head, Hello, Refused, Started
 from slime.wslink import CloseCode
 from tests.agent_fakes import HubEnd, HubFactory
 from tests.certificates import self_signed
@@ -128,6 +129,18 @@ class ServiceTests(ServiceCase):
         self.upstream.last.send(ANSWER)
         await stopped
         self.assertIsInstance(self.end.frames[-1], End)
+
+    async def test_stop_gives_back_what_waits(self) -> None:
+        """After the hub has been told to send nothing more, or it might send it here again."""
+        agent = await self.linked()
+        self.end.open()
+        waiting = self.end.open(prefetch=True)
+        await self.said(Started)
+        stopped = agent.stopService()
+        await self.said(Refused)
+        self.assertEqual(self.end.frames[2:], [Capacity(0), Drain(), Refused(waiting, ErrorCode.DRAINING)])
+        self.upstream.last.send(ANSWER)
+        await stopped
 
     async def test_stop_without_grace(self) -> None:
         agent = await self.linked(grace=0.0)

@@ -14,6 +14,8 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.logger import Logger
 
 from slime import __version__
+from slime.agent.egress import DIRECT, Egress
+from slime.agent.egress.ways import warnings_about, ways_out
 from slime.agent.hardware import hardware
 from slime.agent.identity import given_ids, kept_ids
 from slime.agent.link import LinkFactory, LinkPolicy
@@ -52,26 +54,31 @@ class AgentService(Service):
     """Runs agents. Stopping takes nothing new and waits for what runs, as long as the grace allows.
 
     :param grace: seconds.
+    :param warnings: what to say loudly at each start.
     """
 
     _log = Logger()
 
-    def __init__(self, members: Sequence[Member], grace: float) -> None:
+    def __init__(self, members: Sequence[Member], grace: float, warnings: Sequence[str] = ()) -> None:
         self._members = members
         self._grace = grace
+        self._warnings = warnings
 
     def startService(self) -> None:
         super().startService()
+        for warning in self._warnings:
+            self._log.error("{warning}", warning=warning)
         for member in self._members:
             member.keeper.start()
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
         self._log.info("stopping: what runs has {grace} seconds to finish", grace=self._grace)
+        # In this order: what is given back must not come again because the hub has not been told yet.
+        stopped = [member.keeper.stop(self._grace) for member in self._members]
         for member in self._members:
             member.shop.drain()
-        gone = DeferredList([member.keeper.stop(self._grace) for member in self._members], consumeErrors=True)
-        return gone.addCallback(self._close)
+        return DeferredList(stopped, consumeErrors=True).addCallback(self._close)
 
     def _close(self, results: object) -> None:
         for member in self._members:
@@ -81,12 +88,19 @@ class AgentService(Service):
 def build_agent(reactor: Any, config: AgentConfig) -> IService:
     """An agent for each upstream, as one service.
 
-    :raises ValueError: an upstream's address cannot be read; with a sentence.
+    :raises ValueError: an upstream's address cannot be read, or a file of certificates; with a sentence.
     """
-    targets = [UpstreamTarget.parse(text, preserve_host=config.preserve_host) for text in config.upstreams]
+    ways = ways_out(config)
+    targets = [upstream(text, config, ways.upstreams) for text in config.upstreams]
     ids = agent_ids(config, targets)
-    members = [build_member(reactor, config, *pair) for pair in zip(targets, ids, strict=True)]
-    return cast(IService, AgentService(members, config.grace))
+    members = [build_member(reactor, config, ways.hub, *pair) for pair in zip(targets, ids, strict=True)]
+    warnings = warnings_about(ways.upstreams, [(target.label, target.place) for target in targets])
+    return cast(IService, AgentService(members, config.grace, list(warnings)))
+
+
+def upstream(text: str, config: AgentConfig, way: Egress) -> UpstreamTarget:
+    """Where an upstream is, and how to get there."""
+    return UpstreamTarget.parse(text, preserve_host=config.preserve_host, egress=way)
 
 
 def agent_ids(config: AgentConfig, targets: Sequence[UpstreamTarget]) -> list[str]:
@@ -96,14 +110,15 @@ def agent_ids(config: AgentConfig, targets: Sequence[UpstreamTarget]) -> list[st
     return kept_ids(config.state_dir, [target.label for target in targets])
 
 
-def build_member(reactor: Any, config: AgentConfig, target: UpstreamTarget, agent_id: str) -> Member:
+def build_member(reactor: Any, config: AgentConfig, way: Egress, target: UpstreamTarget, agent_id: str) -> Member:
     """One agent."""
     client = UpstreamClient(reactor, target, config)
     shop = Workshop(client, bounds(config))
     policy = LinkPolicy(greeting(config, target, agent_id), config.ping_interval, config.handshake_timeout)
     factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
     backoff = Backoff(config.reconnect_max, SystemRandom().random)
-    return Member(LinkKeeper(reactor, hub_at(reactor, config.hub, config.handshake_timeout), factory, backoff), shop)
+    hub = hub_at(reactor, config.hub, config.handshake_timeout, way)
+    return Member(LinkKeeper(reactor, hub, factory, backoff), shop)
 
 
 def bounds(config: AgentConfig) -> Bounds:
@@ -127,9 +142,9 @@ def greeting(config: AgentConfig, target: UpstreamTarget, agent_id: str) -> Hell
     )
 
 
-def hub_at(reactor: Any, url: str, timeout: float) -> Hub:
-    """How to reach a hub: as an upstream at the same place, certificates verified."""
+def hub_at(reactor: Any, url: str, timeout: float, way: Egress = DIRECT) -> Hub:
+    """How to reach a hub: as an upstream at the same place."""
     parts = urlsplit(url)
     scheme = {"ws": "http", "wss": "https"}[parts.scheme]
-    place = UpstreamTarget.parse(f"{scheme}://{parts.netloc}")
+    place = UpstreamTarget.parse(f"{scheme}://{parts.netloc}", egress=way)
     return Hub(place.label, place.endpoint(reactor, timeout), timeout)
