@@ -39,9 +39,10 @@ ADMIN = "The admin site"
 APPLICATIONS = "What applications may ask for"
 UPSTREAMS = "How it treats its upstreams"
 LINK = "The link between hub and agent"
+EGRESS = "TLS and proxies on the way out"
 RUNNING = "How it runs"
 TOKENS = "What the token allows"
-GROUPS = (NEEDED, LISTENING, ADMIN, TOKENS, APPLICATIONS, UPSTREAMS, LINK, RUNNING)
+GROUPS = (NEEDED, LISTENING, ADMIN, TOKENS, APPLICATIONS, UPSTREAMS, LINK, EGRESS, RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,7 @@ class AgentConfig(Common):
     )
     upstreams: tuple[str, ...] = row(
         values.UPSTREAMS, MISSING, NEEDED,
-        "The upstream's address: host:port or http(s)://user:password@host:port/base. "
+        "The upstream's address: host:port, http(s)://user:password@host:port/base or unix:/path. "
         "Several, with commas or repeated, make that many agents.",
         name="upstream", environ=("UPSTREAM",),
     )
@@ -276,6 +277,44 @@ class AgentConfig(Common):
 
     reconnect_max: float = row(
         duration(1.0, 3600), 60.0, LINK, "Longest pause before dialling a lost hub again.",
+    )
+
+    ca: Path | None = row(
+        values.PATH, None, EGRESS,
+        "PEM file of certificate authorities to trust besides the system's, for the hub and for upstreams.",
+    )
+    client_cert: Path | None = row(
+        values.PATH, None, EGRESS,
+        "PEM file of the certificate to show the hub when it asks for one, its chain behind it.",
+    )
+    client_key: Path | None = row(
+        values.PATH, None, EGRESS,
+        "PEM file of that certificate's private key, unless it is in the same file.",
+    )
+    upstream_client_cert: Path | None = row(
+        values.PATH, None, EGRESS, "PEM file of the certificate to show upstreams that ask for one.",
+    )
+    upstream_client_key: Path | None = row(
+        values.PATH, None, EGRESS,
+        "PEM file of that certificate's private key, unless it is in the same file.",
+    )
+    insecure_upstream: bool = row(
+        values.BOOLEAN, False, EGRESS,
+        "Believe whoever answers for an https upstream, whatever its certificate says. Do not use it.",
+    )
+    proxy: str | None = row(
+        values.PROXY, None, EGRESS,
+        "HTTP proxy on the way to the hub, and to https upstreams: http(s)://user:password@host:port.",
+    )
+    https_proxy: str | None = row(
+        values.PROXY, None, EGRESS,
+        "The same, but only to a hub or an upstream with https (or wss); the proxy setting counts more.",
+        environ=("HTTPS_PROXY", "https_proxy"),
+    )
+    no_proxy: tuple[str, ...] = row(
+        values.NO_PROXY, (), EGRESS,
+        "Hosts to go to without a proxy: names (and what is under them), addresses, networks, or * for all.",
+        environ=("NO_PROXY", "no_proxy"),
     )
 
     agent_id: str | None = row(

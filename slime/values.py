@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,10 @@ __all__ = [
     "HOST",
     "HUB_ADDRESS",
     "NAMES",
+    "NETWORKS",
+    "NO_PROXY",
     "PATH",
+    "PROXY",
     "SCOPE_PATHS",
     "SECRET_BYTES",
     "SECRET_TEXT",
@@ -238,6 +242,38 @@ def _parse_hub_address(text: str) -> str:
     return f"{_HUB_SCHEMES[url.scheme]}://{host}{port}{path}{TUNNEL_PATH}"
 
 
+_PROXY_PROBLEM = "not an HTTP proxy; write one like http://user:password@proxy.example.org:3128"
+
+
+def _parse_proxy(text: str) -> str:
+    """``host:port`` or a URL, as a URL; it may be one with credentials."""
+    if not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(_PROXY_PROBLEM)
+    try:
+        url = urlsplit(text if "://" in text else f"http://{text}")
+        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        good = False
+    if not good or url.query or url.fragment or url.path not in ("", "/"):
+        raise ValueError(_PROXY_PROBLEM)
+    return f"{url.scheme}://{url.netloc}"
+
+
+def _parse_network(text: str) -> str:
+    """An address, or a network of them by its prefix, or ``unix`` for whoever comes by a UNIX socket."""
+    if text.lower() == "unix":
+        return "unix"
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        why = " (it has bits set behind its prefix)" if "host bits" in str(error) else ""
+        raise ValueError(f"not a network{why}; write one like 10.0.0.0/8, 192.0.2.7 or fd00::/8") from None
+
+
+def _split_words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
 def _split_commas(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -271,6 +307,9 @@ _parse_scope_path = _matching(
     r"/([!-)+-~]*|([!-)+-~]*/)?\*)", "not a scope path; write one like /v1/models or /v1/*"
 )
 
+_parse_no_proxy = _matching(
+    r"[A-Za-z0-9_.:/*\[\]-]+", "not a host; write one like example.org, 192.0.2.7, 10.0.0.0/8 or *"
+)
 _parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]+", "not an address; write one like 127.0.0.1 or ::1")
 
 TEXT = Kind("TEXT", _parse_printable)
@@ -280,6 +319,9 @@ PATH = Kind("PATH", _parse_path)
 NAMES = Kind("A,B,…", _parse_printable, ",".join, _split_commas)
 SCOPE_PATHS = Kind("/A,/B/*,…", _parse_scope_path, ",".join, _split_commas)
 UPSTREAMS = Kind("ADDRESS,…", _parse_upstream, ",".join, _split_commas, private=True)
+PROXY = Kind("URL", _parse_proxy, private=True)
+NO_PROXY = Kind("HOST,…", _parse_no_proxy, ",".join, _split_words)
+NETWORKS = Kind("NETWORK,…", _parse_network, ",".join, _split_words)
 ENDPOINTS = Kind("ENDPOINT", _parse_endpoint, " ".join, str.split)
 ENDPOINT_OR_OFF = Kind("ENDPOINT", _parse_endpoint_or_off, lambda value: value or "off")
 AGENT_ID = Kind("ID", _parse_agent_id)

@@ -43,6 +43,13 @@ SAMPLES: dict[Kind | str, list[tuple[str, Any]]] = {
     values.BOOLEAN: [("true", True), ("false", False), ("on", True)],
     values.PATH: [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))],
     values.NAMES: [("a,b", ("a", "b")), ("c", ("c",)), ("d, e", ("d", "e"))],
+    values.PROXY: [(f"http://{name}:3128", f"http://{name}:3128") for name in ("a", "b", "c")],
+    values.NO_PROXY: [("a,.b", ("a", ".b")), ("*", ("*",)), ("::1 10.0.0.0/8", ("::1", "10.0.0.0/8"))],
+    values.NETWORKS: [
+        ("10.0.0.0/8, ::1", ("10.0.0.0/8", "::1/128")),
+        ("unix", ("unix",)),
+        ("192.0.2.7", ("192.0.2.7/32",)),
+    ],
     values.SCOPE_PATHS: [("/a", ("/a",)), ("/b/*,/c", ("/b/*", "/c")), ("/*", ("/*",))],
     values.UPSTREAMS: [("h:1,h:2", ("h:1", "h:2")), ("h:3", ("h:3",)), ("h:4", ("h:4",))],
     values.ENDPOINT_OR_OFF: [("tcp:1", "tcp:1"), ("off", None), ("tcp:2:interface=::1", "tcp:2:interface=::1")],

@@ -10,9 +10,12 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from slime import __version__
+from slime.agent.egress import explained
 from slime.agent.worker import Worker, Workshop
 from slime.errors import BadMessage
 from slime.http.head import ResponseHead, field_values, parse_response_head
@@ -118,6 +121,10 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
         """This is no hub, or not one that lets us in; whoever dials says so."""
         self._over(reason, clean=False)
         self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone; a hub that could not prove itself is told apart from one that is away."""
+        super().connectionLost(explained(reason))
 
     # -- the link's own life --------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from slime.agent.egress import ProxyError, ProxyRefusal
 from slime.agent.link import AgentLink, LinkEnd, Verdict
 
 __all__ = ["Backoff", "Hub", "LinkKeeper"]
@@ -29,7 +30,7 @@ SLOW = 30.0
 SETTLED = 30.0
 
 
-_EXPECTED = (ConnectError, ConnectingCancelledError, OSError, defer.TimeoutError)
+_EXPECTED = (ProxyError, ConnectError, ConnectingCancelledError, OSError, defer.TimeoutError)
 
 
 class Backoff:
@@ -136,7 +137,8 @@ class LinkKeeper:
         """Whatever the reason, the hub may be there the next time; a bug of ours is told apart in the log."""
         if not isinstance(error, _EXPECTED):
             self._log.failure("dialling the hub failed", Failure(error))
-        return LinkEnd(f"cannot connect: {str(error) or type(error).__name__}")
+        verdict = Verdict.REFUSED if isinstance(error, ProxyRefusal) else Verdict.LOST
+        return LinkEnd(f"cannot connect: {str(error) or type(error).__name__}", verdict)
 
     async def _stop(self, grace: float) -> None:
         # Some endpoints fail with an error of their own when they are cancelled, so cancelling alone will not do.

@@ -6,9 +6,10 @@ from functools import partial
 
 from twisted.application.service import IService
 
+from slime.agent.egress.ways import ways_out
 from slime.agent.upstream.target import UpstreamTarget
 from slime.log import log_through_twistd
-from slime.options import SettingsOptions
+from slime.options import SettingsOptions, refuse
 from slime.process import supervised
 from slime.settings import AgentConfig
 from slime.sources import load_agent
@@ -38,4 +39,13 @@ def makeService(options: Options) -> IService:
 
     from slime.agent.service import build_agent
 
+    check_certificates(options.config)
     return supervised(reactor, build_agent(reactor, options.config), options.config.grace, options.foreground)
+
+
+def check_certificates(config: AgentConfig) -> None:
+    """End the process, with one line, over a file of certificates that cannot be used."""
+    try:
+        ways_out(config)
+    except ValueError as problem:
+        refuse(Options.command, problem)

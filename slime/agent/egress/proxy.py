@@ -41,9 +41,9 @@ class ProxyAddress:
 
 def _basic(user: str | None, password: str | None) -> bytes | None:
     """Credentials as a header field has them (RFC 7617)."""
-    if user is None:
+    if not user and not password:
         return None
-    return b"Basic " + b64encode(unquote_to_bytes(user) + b":" + unquote_to_bytes(password or ""))
+    return b"Basic " + b64encode(unquote_to_bytes(user or "") + b":" + unquote_to_bytes(password or ""))
 
 
 def authority(host: str, port: int) -> str:
