@@ -32,7 +32,7 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
 
 def main(arguments: list[str]) -> int:
     """Run the parts that were asked for; status 1 if a figure falls short of its goal."""
-    asked = _parse(arguments)
+    asked, machine = _parse(arguments), describe()
     figures: list[Figure] = []
     for name in asked.parts or PARTS:
         began = monotonic()
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
             figures += PARTS[name](_plan(asked, Path(folder)))
         sys.stderr.write(f"{name}: {monotonic() - began:.0f} s\n")
     print(table(figures))
-    machine, measured = describe(), records(figures)
+    measured = records(figures)
     if asked.json:
         asked.json.write_text(json.dumps({"machine": machine, "figures": measured}, indent=1) + "\n")
     if asked.page:

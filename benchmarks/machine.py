@@ -48,7 +48,7 @@ def free_port() -> int:
 def describe() -> dict[str, str]:
     """The machine and the versions of everything that takes part."""
     facts = {"cores": str(os.cpu_count()), "cpu": _cpu(), "kernel": platform.release(),
-             "python": platform.python_version()}
+             "python": platform.python_version(), "load": f"{os.getloadavg()[0]:.1f} in the minute before"}
     facts |= {name: version(name) for name in ("twisted", "autobahn")}
     programs = {name: flag for name, flag in _VERSION_FLAGS.items() if shutil.which(name)}
     return facts | {name: _first_line([name, flag]) for name, flag in programs.items()}
