@@ -9,7 +9,7 @@ told in a later turn. A :class:`FakeLink` is an agent as the pool and the exchan
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,7 +76,7 @@ class MemoryTransport:
             self._producer.pauseProducing()
         self._schedule()
 
-    def writeSequence(self, pieces: list[bytes]) -> None:
+    def writeSequence(self, pieces: Iterable[bytes]) -> None:
         self.write(b"".join(pieces))
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
@@ -530,6 +530,6 @@ class HubTestCase(SynchronousTestCase):
         return self.hub.application()
 
     def rebuild(self, wanted: Wanted | None = None, root: IResource | None = None) -> Hub:
-        self.hub.close()
         self.hub = Hub(wanted, root)
+        self.addCleanup(self.hub.close)
         return self.hub

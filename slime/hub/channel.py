@@ -277,14 +277,21 @@ class HttpChannel(RequestSide):
     def close_gently(self, unread: bool = False) -> None:
         """End the connection after what has been written.
 
-        :param unread: input is on its way; as it is when a message is incomplete or more than one has come.
+        :param unread: more input may be on its way than what has come says.
         """
         if self._closing:
             return
         self._closing = True
-        unread = unread or self.inlet.pauses != 0 or self._parser.mid_message or self._parser.buffered > 0
+        unread = unread or self.inlet.pauses != 0 or self._more_follows()
         self.inlet.resume(ANYTHING)
         self.outlet.end(linger=unread and not self.isSecure())
+
+    def _more_follows(self) -> bool:
+        """Is there, or must there come, more than the request that was last begun?"""
+        parser = self._parser
+        if self._message_ended or parser.head is None:
+            return parser.buffered > 0
+        return not self.body_at_hand() or parser.buffered > (parser.body_length or 0)
 
     def drain(self) -> None:
         """The hub is shutting down: close, unless an answer is in progress (it will say ``Connection: close``)."""

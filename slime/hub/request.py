@@ -137,7 +137,10 @@ class StreamedRequest(Request):
 
     def _give_up(self) -> None:
         """Answer for a resource that raised; who has taken the request hears that it is over."""
-        self.body_failed(BadMessage(ErrorCode.INTERNAL, ""))
+        if self.receiver is not None:
+            self.body_failed(BadMessage(ErrorCode.INTERNAL, ""))
+        elif not self.finished:
+            self.fail(Trouble(ErrorCode.INTERNAL))
 
     def body_received(self, data: bytes) -> None:
         """From the channel: some of the body."""
