@@ -23,6 +23,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from slime.direct import DirectWriter
 from slime.errors import RemoteProtocolError
 from slime.tunnel import MESSAGE_LIMIT
 from slime.wsframe import mask, message_start, plain_message
@@ -177,6 +178,7 @@ class HardenedWebSocket(_Base):
         """The transport is there, the WebSocket's handshake comes next."""
         self._timer = self._clock.callLater(self._handshake_timeout, self._late)
         super().connectionMade()
+        self._direct = DirectWriter(self.transport)
         if ITCPTransport.providedBy(self.transport):
             # autobahn means to do this as well, but reads its option before it has set it.
             self.transport.setTcpNoDelay(True)
@@ -278,7 +280,7 @@ class HardenedWebSocket(_Base):
         """Send one message; only while :attr:`alive`."""
         key = b"" if self.factory.isServer else os.urandom(4)
         start = message_start(len(message), key)
-        self.transport.writeSequence((start, mask(message, key) if key else message))
+        self._direct.write(start + mask(message, key) if key else start + message)
 
     def _answer_ping(self) -> None:
         self.sendPong(self._ping_payload)

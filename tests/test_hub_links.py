@@ -54,6 +54,7 @@ class DoorTests(SynchronousTestCase):
         """Whatever is wrong with a token, outside it is one 401; the log knows more."""
         for bearer in ("nonsense", token() + "x", token()[:-4], token(expires=time.time() - 1), ""):
             self.assertEqual(self.refusal(AgentPeer(self.hub, bearer)), (401, b"unauthorized"), bearer)
+        self.assertIn(b'WWW-Authenticate: Bearer realm="slime"\r\n', AgentPeer(self.hub, "nonsense").answer)
         other = MemoryHub(LinkPolicy(b"another secret"))
         self.assertEqual(self.refusal(AgentPeer(other)), (401, b"unauthorized"))
 
@@ -154,7 +155,7 @@ class ExchangeOnLinkTests(SynchronousTestCase):
         self.app = self.hub.app()
 
     def test_there_and_back(self) -> None:
-        self.app.ask(b"/path?query", b"X-App: yes\r\nContent-Length: 5\r\n", b"POST", b"hello")
+        self.app.ask(b"/path?query", b"X-App: yes\r\nTE: trailers\r\nContent-Length: 5\r\n", b"POST", b"hello")
         opened, body, end = self.agent.frames()
         assert isinstance(opened, Open)
         self.assertEqual(opened.length, 5)

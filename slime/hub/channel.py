@@ -114,7 +114,7 @@ class HttpChannel(RequestSide):
         self.limits = self.site.limits
         self.peer = transport.getPeer()
         self.inlet = Inlet(transport, self.site.seconds)
-        self.outlet = Outlet(self, transport, self.site.seconds)
+        self.outlet = Outlet(self, transport, self.site.seconds, self.site.corks)
         self._parser = RequestParser(self.limits.head)
         if ITCPTransport.providedBy(transport) and hasattr(self.peer, "port"):
             transport.setTcpNoDelay(True)
@@ -128,7 +128,7 @@ class HttpChannel(RequestSide):
             self._successor.dataReceived(data)
         elif not self._closing:
             self._parser.feed(data)
-            self._parse()
+            self.site.corks.during(self._parse)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The application is gone: at its own will, or because the channel ended the connection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Sequence, Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from slime.direct import Corks
 from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
 from slime.http.body import is_trailer
 from slime.http.fields import RESPONSE_FAULTS, parse_fields
@@ -43,12 +44,13 @@ from slime.tunnel.states import Role
 from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Door", "HubLink", "LinkPolicy"]
 
 MAX_SLOTS = 4096
 MAX_TRAILERS = 200
+CHALLENGE = [(b"WWW-Authenticate", b'Bearer realm="slime"')]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,9 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, pool: AgentPool, claims: AgentClaims, policy: LinkPolicy) -> None:
+    def __init__(
+        self, clock: IReactorTime, pool: AgentPool, claims: AgentClaims, policy: LinkPolicy, corks: Corks
+    ) -> None:
         tunnel = TunnelConnection(Role.HUB, TunnelLimits())
         super().__init__(tunnel, clock, policy.handshake_timeout)
         self.claims = claims
@@ -95,6 +99,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self.ended = ""
         self._pool = pool
         self._policy = policy
+        self._corks = corks
         self._exchanges: dict[int, Exchange] = {}
         self._unsent: set[int] = set()
         self._expiry: IDelayedCall | None = None
@@ -128,6 +133,10 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         exchanges, self._exchanges = self._exchanges, {}
         for exchange in exchanges.values():
             exchange.link_lost()
+
+    def frames_received(self, frames: Sequence[Frame]) -> None:
+        """Frames of one message: an application gets all that it has for it in one piece."""
+        self._corks.during(super().frames_received, frames)
 
     def frame_received(self, frame: Frame) -> None:
         """One valid frame of the agent's."""
@@ -292,7 +301,8 @@ class Door:
 
     _log = Logger()
 
-    def __init__(self, clock: IReactorTime, pool: AgentPool, policy: LinkPolicy) -> None:
+    def __init__(self, clock: IReactorTime, pool: AgentPool, policy: LinkPolicy, corks: Corks | None = None) -> None:
+        self._corks = corks or Corks()
         self._clock = clock
         self._pool = pool
         self._policy = policy
@@ -305,12 +315,12 @@ class Door:
         try:
             claims = self._authorize(request.head, request.getClientAddress())
         except BadMessage as error:
-            request.fail(Trouble(error.code, error.detail))
+            request.fail(Trouble(error.code, error.detail, CHALLENGE if error.code is ErrorCode.UNAUTHORIZED else []))
             return
         if self._pool.draining:
             request.fail(Trouble(ErrorCode.DRAINING))
             return
-        link = HubLink(self._clock, self._pool, claims, self._policy)
+        link = HubLink(self._clock, self._pool, claims, self._policy, self._corks)
         link.factory = self._factory
         unread = request.channel.detach(link)
         link.dataReceived(serialise_request_head(request.head) + unread)

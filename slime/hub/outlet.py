@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from slime.direct import Cork, Corks, DirectWriter
 from slime.hub import sockets
 
 __all__ = ["Outlet", "Patience"]
@@ -55,11 +56,13 @@ class Outlet:
     :ivar is_blocked: whether the transport's buffer is full; what is written then waits here.
     """
 
-    def __init__(self, owner: Owner, transport: Any, seconds: Callable[[], float]) -> None:
+    def __init__(self, owner: Owner, transport: Any, seconds: Callable[[], float], corks: Corks) -> None:
         self.is_blocked = False
         self._owner: Owner | None = owner
         self._transport = transport
         self._seconds = seconds
+        self._cork = Cork(corks, self._send)
+        self._direct = DirectWriter(transport)
         self._backlog: deque[bytes] = deque()
         self._ending = Ending.NONE
         self._progress = 0.0
@@ -69,10 +72,13 @@ class Outlet:
 
     def write(self, data: bytes) -> None:
         """Send bytes; while the application does not read they wait here, in order."""
+        self._cork.write(data)
+
+    def _send(self, data: bytes) -> None:
         if self.is_blocked:
             self._backlog.append(data)
         else:
-            self._transport.write(data)
+            self._direct.write(data)
 
     # -- the transport's side -------------------------------------------------------------------------------------
 
@@ -116,6 +122,7 @@ class Outlet:
             its way; so only our half is closed, until the application closes its own or ``linger_timeout`` after it
             has taken all is over (RFC 9112 section 9.6). Over TLS that is how a connection is closed anyway.
         """
+        self._cork.pull()
         half = linger and hasattr(self._transport, "loseWriteConnection")
         if self._ending is Ending.NONE:
             self._ending = Ending.HALF_CLOSE if half else Ending.CLOSE
@@ -134,11 +141,13 @@ class Outlet:
     def abort(self) -> None:
         """Cut the connection: the application must not take what it got for complete."""
         if self._owner is not None:
+            self._cork.drop()
             self._backlog.clear()
             self._transport.abortConnection()
 
     def release(self) -> None:
         """Somebody else writes from here on; what was written here goes first."""
+        self._cork.pull()
         self._unregister()
         self._transport.write(b"".join(self._backlog))
         self.connection_lost()
@@ -146,6 +155,7 @@ class Outlet:
     def connection_lost(self) -> None:
         """Nothing can be written any more."""
         self._owner = None
+        self._cork.drop()
         self._backlog.clear()
         self.is_blocked = False
         self._unregister()

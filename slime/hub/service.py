@@ -14,6 +14,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from slime.direct import Corks
 from slime.http.head import HeadLimits
 from slime.hub.access import AccessLog, NoAccessLog, json_line, text_line
 from slime.hub.admin.service import Watched, build_admin
@@ -51,9 +52,10 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     observer = Observer(time.time)
     revoked = Revocations(state_dir(config) / "revoked")
     pool = AgentPool(reactor, pool_limits(config), both(observer.finished, access.finished), observer)
-    door = Door(reactor, pool, link_policy(config, revoked))
+    corks = Corks()
+    door = Door(reactor, pool, link_policy(config, revoked), corks)
     gateway = GatewayResource(pool, door, GatewayPolicy(config.app_password, config.queue_timeout))
-    site = GatewaySite(gateway, reactor, channel_limits(config), both(observer.answered, access.answered))
+    site = GatewaySite(gateway, reactor, channel_limits(config), both(observer.answered, access.answered), corks)
     hub = HubService(reactor, site, pool, access, config.grace)
     for description in config.listen:
         Listener(serverFromString(reactor, description), site).setServiceParent(hub)

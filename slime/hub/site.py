@@ -14,6 +14,7 @@ from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 from twisted.web.server import Site
 
+from slime.direct import Corks
 from slime.hub.answers import Answered
 from slime.hub.channel import ChannelLimits, HttpChannel
 from slime.hub.request import StreamedRequest
@@ -32,6 +33,7 @@ class GatewaySite(Site):
     :ivar connections: the open connections, less those that became an agent's link.
     :ivar draining: set at shutdown; connections close after the answer in progress.
     :ivar answered: told of every request that was answered before anybody took it.
+    :ivar corks: what a piece of work writes to applications leaves when it is done.
     :ivar cooperator: runs the pull producers of ordinary resources.
     """
 
@@ -43,12 +45,14 @@ class GatewaySite(Site):
         reactor: IReactorTime,
         limits: ChannelLimits,
         answered: Callable[[Answered], object] = lambda answered: None,
+        corks: Corks | None = None,
     ) -> None:
         super().__init__(resource, requestFactory=StreamedRequest, reactor=reactor)
         self.limits = limits
         self.seconds = reactor.seconds
         self.answered = answered
         self.cooperator = Cooperator(scheduler=partial(reactor.callLater, 0))
+        self.corks = corks or Corks()
         self.connections: set[HttpChannel] = set()
         self.draining = False
         self._turned_away = 0

@@ -116,13 +116,13 @@ class UpstreamConnection(Wire):
         if call.paused:
             self.transport.pauseProducing()
         call.carry(self)
-        self.transport.writeSequence((call.opening, *waiting))
+        self.direct.write(b"".join((call.opening, *waiting)) if waiting else call.opening)
         call.begun()
         if waiting and not self._full:
             call.release()
 
     def send(self, pieces: Sequence[bytes]) -> None:
-        self.transport.writeSequence(pieces)
+        self.direct.write(b"".join(pieces))
 
     def request_ended(self) -> None:
         self._watch.moved = True

@@ -12,6 +12,8 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
+from slime.direct import DirectWriter
+
 __all__ = ["Wire"]
 
 
@@ -20,6 +22,7 @@ class Wire(Protocol):
 
     :ivar secured: fires when the socket may be used: at once, or when the TLS handshake is done; fails with
         what ended the handshake.
+    :ivar direct: writes to the socket.
     """
 
     transport: Any
@@ -31,6 +34,7 @@ class Wire(Protocol):
     def connectionMade(self) -> None:
         transport = self.transport
         transport.registerProducer(self, True)
+        self.direct = DirectWriter(transport)
         if isinstance(transport.getPeer(), (IPv4Address, IPv6Address)):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
