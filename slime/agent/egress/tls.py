@@ -124,8 +124,9 @@ def read_identity(certificate: Path, key: Path | None) -> Identity:
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
+    content = _content(path)
     try:
-        return x509.load_pem_x509_certificates(_content(path))
+        return x509.load_pem_x509_certificates(content)
     except ValueError as error:
         raise ValueError(f"{path} holds no certificates in PEM form ({error})") from None
 
