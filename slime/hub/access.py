@@ -41,7 +41,7 @@ def exchange_record(exchange: Exchange) -> Record:
         "path": request.path[:PATH_SHOWN].decode("ascii"),
         "status": exchange.status,
         "outcome": exchange.outcome,
-        "queued": round(began - exchange.queued_at, 6),
+        "queued": round(began - (exchange.queued_at or began), 6),
         "ran": round(exchange.finished_at - began, 6),
         "in": exchange.bytes_in,
         "out": request.answer_bytes,

@@ -1,0 +1,146 @@
+"""The access log."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+from twisted.internet.address import UNIXAddress
+from twisted.internet.task import Clock
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+
+from slime.hub.access import ANSWERED_SHOWN, AccessLog, NoAccessLog, json_line, text_line
+from slime.hub.answers import Answered
+from slime.hub.gateway import GatewayPolicy
+from tests.hub_fixture import HubTestCase, Wanted, request
+
+WHEN = 1_700_000_000.1239
+
+
+class AccessLogTests(HubTestCase):
+    wanted = Wanted(gateway=GatewayPolicy(app_password=b"xyzzy"))
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.written: list[str] = []
+        self.now = WHEN
+        self.clock = Clock()
+        self.log = self.opened(text_line)
+
+    def opened(self, line: object) -> AccessLog:
+        return AccessLog(self.clock, self.written.append, line, lambda: self.now)  # type: ignore[arg-type]
+
+    def exchange(self, path: bytes = b"/path", *fields: bytes, agent: bool = True) -> None:
+        """Have a request, and note how it went."""
+        app = self.application()
+        link = self.hub.agent() if agent else None
+        app.send(request(path, b"Slime-App-Password: xyzzy", *fields, method=b"POST", body=b"hello"))
+        self.hub.clock.advance(0.25)
+        if link is not None:
+            link.answer(body=b"hello!!")
+            link.lose()
+        self.log.finished(self.hub.finished[-1])
+
+    def test_exchange(self) -> None:
+        self.exchange(b"/path%20x?secret=1")
+        self.assertEqual(self.written, [])
+        self.clock.advance(0.5)
+        [line] = self.written
+        start, _, rest = line.partition(" id=")
+        self.assertEqual(start, "2023-11-14T22:13:20.123Z access")
+        self.assertEqual(
+            rest.partition(" ")[2],
+            'app=192.0.2.7:40001 agent=alpha method=POST path="/path%20x" status=200 outcome=ok'
+            " queued=0.000000 ran=0.250000 in=5 out=7 requeues=0\n",
+        )
+
+    def test_no_secrets(self) -> None:
+        """Neither password nor query, in no way of answering."""
+        self.exchange(b"/x?token=hush")
+        self.exchange(b"/x?token=hush", agent=False)
+        app = self.application()
+        app.get(b"/x?token=hush", b"Slime-App-Password: hush")
+        app.get(b"/x?token=hush HTTP/1.1\r\nhush")
+        for answered in self.hub.answered:
+            self.log.answered(answered)
+        self.log.flush()
+        self.assertEqual(len("".join(self.written).splitlines()), 4)
+        self.assertNotIn("hush", "".join(self.written))
+        self.assertNotIn("xyzzy", "".join(self.written))
+
+    def test_error(self) -> None:
+        self.exchange(agent=False)
+        self.log.flush()
+        self.assertIn(' agent=- method=POST path="/path" status=503 outcome=no-agent queued=0.0', self.written[0])
+
+    def test_json(self) -> None:
+        self.log = self.opened(json_line)
+        self.exchange()
+        self.log.flush()
+        entry = json.loads(self.written[0])
+        self.assertEqual((entry["time"], entry["log"], entry["ran"]), ("2023-11-14T22:13:20.123Z", "access", 0.25))
+
+    def test_before_an_exchange(self) -> None:
+        """What never became one is there too, with the reason."""
+        app = self.application()
+        app.send(request(b"/private") + b"GET / HTTP/1.1\r\n\r\n")
+        for answered in self.hub.answered:
+            self.log.answered(answered)
+        self.log.flush()
+        refused, malformed = "".join(self.written).splitlines()
+        self.assertIn(' path="/private" status=401 outcome=unauthorized ', refused)
+        self.assertIn(' detail="one Slime-App-Password field is needed"', refused)
+        self.assertNotIn(" id=- ", refused)
+        self.assertIn(' id=- app=192.0.2.7:40001 agent=- method=- path="-" status=400 outcome=bad-request', malformed)
+        self.assertIn(' detail="there is no Host field"', malformed)
+
+    def test_not_any_number_of_them(self) -> None:
+        """Anybody can cause them; so they are counted when they are many."""
+        counts: list[int] = []
+
+        def observe(event: LogEvent) -> None:
+            counts.extend([event["count"]] if "count" in event else [])
+
+        observer = cast(ILogObserver, observe)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        refused = Answered(UNIXAddress(None), 400, "bad-request", "why")
+        for _ in range(ANSWERED_SHOWN + 5):
+            self.log.answered(refused)
+        self.clock.advance(0.5)
+        self.assertEqual(len("".join(self.written).splitlines()), ANSWERED_SHOWN)
+        self.assertEqual(counts, [5])
+        self.log.answered(refused)
+        self.clock.advance(0.5)
+        self.assertEqual(len("".join(self.written).splitlines()), ANSWERED_SHOWN + 1)
+
+    def test_long_path(self) -> None:
+        self.exchange(b"/" + b"x" * 10000)
+        self.log.flush()
+        self.assertLess(len(self.written[0]), 1500)
+
+    def test_many(self) -> None:
+        """Lines are written together, and no buffer grows."""
+        self.exchange()
+        for _ in range(299):
+            self.log.finished(self.hub.finished[-1])
+        self.assertEqual([text.count("\n") for text in self.written], [256])
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.now += 1
+        self.clock.advance(0.5)
+        self.assertEqual([text.count("\n") for text in self.written], [256, 44])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_flush_at_the_end(self) -> None:
+        """Nothing is left to be called."""
+        self.exchange()
+        self.log.flush()
+        self.log.flush()
+        self.assertEqual((len(self.written), self.clock.getDelayedCalls()), (1, []))
+
+    def test_none(self) -> None:
+        log = NoAccessLog()
+        self.exchange()
+        log.finished(self.hub.finished[-1])
+        log.answered(Answered(UNIXAddress(None), 400, "bad-request"))
+        log.flush()
