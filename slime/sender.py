@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Sender"]
 
+#: Seconds that something may wait for company, if it is in no hurry.
+LEISURE = 0.002
+
 
 @implementer(IPushProducer)
 class Sender:
@@ -37,6 +40,7 @@ class Sender:
         self._resume = resume
         self._due = due
         self._call: IDelayedCall | None = None
+        self._at_leisure = False
         self._transport: IConsumer | None = None
         self._full_since: float | None = None
 
@@ -44,6 +48,15 @@ class Sender:
         """Flush when this turn ends, however often this is asked for in it."""
         if self._call is None:
             self._call = self._clock.callLater(0, self._turn_ended)
+        elif self._at_leisure:
+            self._at_leisure = False
+            self._call.reset(0)
+
+    def schedule_at_leisure(self) -> None:
+        """Flush soon, or earlier with something that is in a hurry: a message of its own would cost more."""
+        if self._call is None:
+            self._at_leisure = True
+            self._call = self._clock.callLater(LEISURE, self._turn_ended)
 
     def flush(self) -> None:
         """Write what may go now, and resume the streams whose queues that made short."""
@@ -85,4 +98,5 @@ class Sender:
 
     def _turn_ended(self) -> None:
         self._call = None
+        self._at_leisure = False
         self._due()

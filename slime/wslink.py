@@ -105,6 +105,12 @@ class TunnelProtocolMixin(HardenedWebSocket):
             self.tunnel.send(frame)
             self._sender.schedule()
 
+    def send_at_leisure(self, frame: Frame) -> None:
+        """As :meth:`send`, for a frame that may wait some milliseconds for others to go with it."""
+        if self._phase is Phase.OPEN:
+            self.tunnel.send(frame)
+            self._sender.schedule_at_leisure()
+
     def consumed(self, stream_id: int, amount: int) -> None:
         """``amount`` bytes of a stream's DATA were used: the peer may send more."""
         if self._phase is Phase.OPEN:
@@ -138,11 +144,12 @@ class TunnelProtocolMixin(HardenedWebSocket):
     def message_received(self, payload: bytes) -> None:
         """One message of frames."""
         frames = self.tunnel.receive(payload)
+        if self.tunnel.pending:
+            self.schedule_flush()
         if Pong in map(type, frames):
             frames = self._without_pongs(frames)
         if frames:
             self.frames_received(frames)
-        self.schedule_flush()
 
     def websocket_over(self, reason: str, clean: bool) -> None:
         """So is the link."""

@@ -96,6 +96,9 @@ class LinkStub:
     def send(self, frame: Frame) -> None:
         self.sent.append(frame)
 
+    def send_at_leisure(self, frame: Frame) -> None:
+        self.sent.append(frame)
+
     def consumed(self, stream_id: int, amount: int) -> None:
         self.used.append((stream_id, amount))
 

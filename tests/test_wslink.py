@@ -18,7 +18,8 @@ from twisted.test.iosim import FakeTransport, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import RemoteProtocolError
-from slime.tunnel import Capacity, Data, Drain, Frame, Ping, Pong, decode, encode
+from slime.sender import LEISURE
+from slime.tunnel import Capacity, Data, Drain, Frame, Ping, Pong, Started, decode, encode
 from slime.websocket import CLOSE_TIMEOUT, PING_ALLOWANCE
 from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
@@ -54,6 +55,10 @@ class ScriptedTunnel:
         message = b"".join(self.controls) + (self.bodies.pop(0) if data and self.bodies else b"")
         self.controls.clear()
         return message or None
+
+    @property
+    def pending(self) -> bool:
+        return bool(self.controls or self.bodies)
 
     def drained(self) -> list[int]:
         short, self.short = self.short, []
@@ -210,6 +215,27 @@ class SendingTests(SynchronousTestCase):
         client.send(Capacity(2))
         self.wire.settle()
         self.assertEqual(messages, [[Capacity(1), Drain()], [Capacity(2)]])
+
+    def test_at_leisure(self) -> None:
+        """What is in no hurry goes with what is, or by itself after a short while."""
+        client, server = self.wire.client, self.wire.server
+        messages: list[list[Frame]] = []
+        server.frames_received = messages.append
+        client.send_at_leisure(Started(1))
+        client.send_at_leisure(Started(2))
+        self.wire.settle()
+        self.assertEqual(messages, [])
+        client.send(Drain())
+        self.wire.settle()
+        self.assertEqual(messages, [[Started(1), Started(2), Drain()]])
+        client.send_at_leisure(Started(3))
+        self.wire.clock.advance(LEISURE)
+        self.wire.settle()
+        self.assertEqual(messages[1:], [[Started(3)]])
+        client.close("bye")
+        client.send_at_leisure(Started(4))
+        self.wire.settle()
+        self.assertEqual(messages[2:], [])
 
     def test_both_directions_and_sizes(self) -> None:
         for size in (1, 113, 114, 200, 5000, 65536):

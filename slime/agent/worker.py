@@ -34,6 +34,9 @@ class WorkerLink(Protocol):
     def send(self, frame: Frame) -> None:
         """Queue a frame; it leaves when the turn ends."""
 
+    def send_at_leisure(self, frame: Frame) -> None:
+        """Queue a frame; it leaves within milliseconds."""
+
     def consumed(self, stream_id: int, amount: int) -> None:
         """Body bytes of the request have gone to the upstream."""
 
@@ -224,8 +227,8 @@ class Worker:
     # What the call says.
 
     def started(self) -> None:
-        """From here on the request may have had effects."""
-        self._link.send(Started(self._stream_id))
+        """From here on the request may have had effects. An answer that comes at once takes this with it."""
+        self._link.send_at_leisure(Started(self._stream_id))
 
     def interim(self, head: ResponseHead) -> None:
         """A 1xx answer."""

@@ -100,6 +100,11 @@ class TunnelConnection:
             raise RemoteProtocolError("too many control frames in one message")
         return events
 
+    @property
+    def pending(self) -> bool:
+        """Whether :meth:`next_message` would give a message to a socket that takes bodies."""
+        return self._outbox.pending
+
     def next_message(self, data: bool = True) -> bytes | None:
         """The next message to send, or ``None`` when nothing may go.
 

@@ -40,6 +40,11 @@ class Outbox:
             sending.scheduled = True
             self._ready.append(sending)
 
+    @property
+    def pending(self) -> bool:
+        """Whether anything may go."""
+        return bool(self._control or self._ready)
+
     def next_message(self, data: bool) -> bytes | None:
         """The next message, or ``None`` when nothing may go; without bodies unless ``data``."""
         control = self._control
