@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["ChannelLimits", "HttpChannel"]
 
 PIPELINE_LIMIT = 64 * 1024
+TURN_LIMIT = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class HttpChannel(RequestSide):
         self._request = None
         self._successor: IProtocol | None = None
         self._message_ended = self._parsing = self._closing = False
+        self._begun = 0
 
     # -- the transport's side -------------------------------------------------------------------------------------
 
@@ -128,6 +130,7 @@ class HttpChannel(RequestSide):
             self._successor.dataReceived(data)
         elif not self._closing:
             self._parser.feed(data)
+            self._begun = 0
             self.site.corks.during(self._parse)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -171,6 +174,7 @@ class HttpChannel(RequestSide):
                 self._request.body_received(cast(Data, event).data)
 
     def _begin(self, head: RequestHead) -> None:
+        self._begun += 1
         self.inlet.wait = Wait.NOTHING
         request: StreamedRequest = self.requestFactory(self)
         self._request = request
@@ -185,10 +189,23 @@ class HttpChannel(RequestSide):
 
     def _go_on(self) -> None:
         """Request and answer are over: the next one, unless the application doesn't read the answers it has."""
-        if not (self.outlet.is_blocked or self._closing):
+        if self.outlet.is_blocked or self._closing:
+            return
+        if self._begun < TURN_LIMIT:
             self._message_ended = False
             self._parser.start_next()
             self._parse()
+        elif self._parser.buffered:
+            self.site.later(self._next_turn)
+        else:
+            self._begun = 0
+            self._go_on()
+
+    def _next_turn(self) -> None:
+        """Others had their turn, too: one segment can hold more requests than are answered in a moment."""
+        self._begun = 0
+        if self._request is None and self._message_ended:
+            self.site.corks.during(self._go_on)
 
     def body_at_hand(self) -> bool:
         """Has the whole body of the request in progress arrived, delivered or not?"""

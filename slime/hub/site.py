@@ -34,6 +34,7 @@ class GatewaySite(Site):
     :ivar draining: set at shutdown; connections close after the answer in progress.
     :ivar answered: told of every request that was answered before anybody took it.
     :ivar corks: what a piece of work writes to applications leaves when it is done.
+    :ivar later: calls a function in the next turn of the reactor.
     :ivar cooperator: runs the pull producers of ordinary resources.
     """
 
@@ -51,7 +52,8 @@ class GatewaySite(Site):
         self.limits = limits
         self.seconds = reactor.seconds
         self.answered = answered
-        self.cooperator = Cooperator(scheduler=partial(reactor.callLater, 0))
+        self.later = partial(reactor.callLater, 0)
+        self.cooperator = Cooperator(scheduler=self.later)
         self.corks = corks or Corks()
         self.connections: set[HttpChannel] = set()
         self.draining = False
