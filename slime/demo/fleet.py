@@ -21,10 +21,13 @@ class HubProcess:
     :ivar port: where it serves applications and agents, on the loopback interface.
     """
 
-    def __init__(self, secret: str, *options: str) -> None:
-        """Start it, and wait until it listens."""
+    def __init__(self, secret: str, *options: str, admin: str = "off") -> None:
+        """Start it, and wait until it listens.
+
+        :param admin: where its admin site listens, as a Twisted endpoint.
+        """
         self._environment = {"SLIME_SECRET": secret}
-        listen = ("--listen", "tcp:0:interface=127.0.0.1:backlog=1024")
+        listen = ("--listen", "tcp:0:interface=127.0.0.1:backlog=1024", "--admin", admin)
         self.child = Child("hub", leashed(PROGRAM, "hub", "run", *listen, *options), self._environment)
         self.port = int(self.child.wait_for(r"listening on .*port=(\d+)")[1])
 

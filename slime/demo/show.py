@@ -33,7 +33,7 @@ class Stage:
     def __init__(self, cleanup: ExitStack) -> None:
         """Start everything; ``cleanup`` ends it."""
         self._events: list[dict[str, Any]] = []
-        self.hub = HubProcess(secrets.token_hex(16), "--grace", "1s")
+        self.hub = HubProcess(secrets.token_hex(16), "--grace", "1s", admin="tcp:0:interface=127.0.0.1")
         cleanup.callback(self.hub.child.end)
         for name in NAMES:
             toy = ToyProcess(name, RATE, self._hear)
@@ -129,7 +129,8 @@ class Show:
 
     def stay(self) -> None:
         """Print what one can try, and wait until the hub ends (or the user interrupts)."""
-        self.say(TRY.format(port=self._port))
+        page = self._stage.hub.child.wait_for(r"the admin site is at (\S+)")[1]
+        self.say(TRY.format(port=self._port, page=page))
         self._stage.hub.child.wait(timeout=None)
 
 
@@ -145,7 +146,9 @@ def _ms(seconds: float) -> str:
 
 
 TRY = """
-It stays up. In another terminal:
+It stays up. Look at it in a browser: {page}
+
+In another terminal:
 
     curl http://127.0.0.1:{port}/v1/models
     curl -N http://127.0.0.1:{port}/v1/chat/completions -H 'Slime-Block: 1' \\

@@ -202,7 +202,7 @@ class OneLineTests(SlimeTestCase):
         """The port is named, and how to mend it; no traceback."""
         taken = self.upstream()
         status, lines = self.said("hub", "run", "--host", "127.0.0.1", "--port", str(taken.port),
-                                  environment={"SLIME_SECRET": self.SECRET})
+                                  environment={"SLIME_SECRET": self.SECRET, "SLIME_ADMIN": "off"})
         self.assertNotEqual(status, 0)
         self.assertIn(str(taken.port), lines[-1])
         self.assertNotIn("Traceback", "\n".join(lines))
