@@ -442,7 +442,7 @@ class FakeLink:
         self._free(number).stream_reset(code, detail)
 
     def refuse(self, code: ErrorCode = ErrorCode.ALL_BUSY, number: int = 0) -> None:
-        self._free(number).not_started(code)
+        self._free(number).refused()
 
     def give_back(self, number: int = 0) -> None:
         self._free(number).revoked()

@@ -193,6 +193,21 @@ class ExchangeOnLinkTests(SynchronousTestCase):
         self.agent.say(Capacity(0), Refused(1, ErrorCode.DRAINING))
         self.assertIsInstance(other.frames()[0], Open)
 
+    def test_refused_with_nobody_free(self) -> None:
+        """Who did not ask to wait is not kept waiting; who did, waits before all others."""
+        self.app.ask()
+        self.agent.frames()
+        self.agent.say(Capacity(0), Refused(1, ErrorCode.DRAINING))
+        self.assertIn(b"Slime-Error: all-busy", self.app.taken())
+        self.agent.say(Capacity(1))
+        patient = self.hub.app()
+        patient.ask(fields=b"Slime-Block: 1\r\n")
+        self.agent.frames()
+        self.agent.say(Capacity(0), Refused(2, ErrorCode.DRAINING))
+        self.assertEqual(patient.taken(), b"")
+        self.hub.agent(agent_id="other")
+        self.assertEqual(patient.channel._request.receiver.link.agent_id, "other")  # type: ignore[attr-defined]
+
     def test_drain(self) -> None:
         """A draining agent gets nothing new; what runs, runs on."""
         self.app.ask()
@@ -244,7 +259,7 @@ class ExchangeOnLinkTests(SynchronousTestCase):
     def test_lost_before_open_left(self) -> None:
         """What never left this process certainly has not run: another agent gets it."""
         other = self.hub.agent(agent_id="other", slots=0)
-        self.app.ask(fields=b"Content-Length: 0\r\n", method=b"POST")
+        self.app.ask(fields=b"Content-Length: 0\r\nSlime-Block: 1\r\n", method=b"POST")
         self.hub.pool.links[0].abort("test")  # type: ignore[attr-defined]
         other.say(Capacity(1))
         self.assertIsInstance(other.frames()[0], Open)

@@ -235,7 +235,7 @@ class Exchange:
         self.request.resume_body()
 
     def revoke(self) -> None:
-        """Another agent could begin sooner: the link answers with :meth:`not_started`, or it has begun."""
+        """Another agent could begin sooner: the link answers with :meth:`revoked`, or it has begun."""
         if self.link is not None:
             self.link.revoke(self._stream_id)
 
@@ -318,11 +318,11 @@ class Exchange:
                 code = ErrorCode.UPSTREAM_BROKE
             self.fail(Trouble(code, detail, [(b"Slime-Started", self.started.value.encode("ascii"))]))
 
-    def not_started(self, code: ErrorCode) -> None:
-        """The agent refused the request; the slot is free, and another agent may have it."""
+    def refused(self) -> None:
+        """The agent has no slot for the request after all, as it drains; another agent may have one."""
         self.link = None
         if not self.over:
-            self._try_elsewhere(Trouble(code))
+            self._try_elsewhere(Trouble(ErrorCode.ALL_BUSY))
 
     def revoked(self) -> None:
         """The agent gave the request back, as it was asked to: no fault of anybody's."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISSLTransport
 from twisted.logger import Logger
 
 from slime.direct import Corks
@@ -51,6 +51,7 @@ __all__ = ["Door", "HubLink", "LinkPolicy"]
 MAX_SLOTS = 4096
 MAX_TRAILERS = 200
 CHALLENGE = [(b"WWW-Authenticate", b'Bearer realm="slime"')]
+CERTIFICATE_CHALLENGE = [(b"WWW-Authenticate", b'Certificate realm="slime"')]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class LinkPolicy:
     :ivar handshake_timeout: seconds from the connection to HELLO.
     :ivar prefetch: requests sent ahead for each slot, at most.
     :ivar revoked: ids of tokens that are not accepted any more.
+    :ivar certified: whether agents have to show a certificate (:mod:`slime.hub.listening` sees to its being good).
     """
 
     secret: bytes
@@ -71,6 +73,7 @@ class LinkPolicy:
     handshake_timeout: float = 10.0
     prefetch: int = 4
     revoked: Container[str] = frozenset()
+    certified: bool = False
 
 
 class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]
@@ -260,7 +263,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self._free(frame.stream_id).stream_reset(frame.code, frame.detail)
 
     def _refused(self, frame: Refused) -> None:
-        self._free(frame.stream_id).not_started(frame.code)
+        self._free(frame.stream_id).refused()
 
     def _revoked(self, frame: Revoked) -> None:
         self._free(frame.stream_id).revoked()
@@ -296,6 +299,11 @@ _HANDLERS: Mapping[type, Callable[[HubLink, Any], None]] = {
 }
 
 
+def shows_certificate(transport: Any) -> bool:
+    """Whether a client has shown a certificate; one that is not good has ended the handshake."""
+    return ISSLTransport.providedBy(transport) and transport.getPeerCertificate() is not None
+
+
 class Door:
     """Lets agents in: checks the token before the WebSocket handshake, then takes the connection over."""
 
@@ -312,6 +320,11 @@ class Door:
 
     def enter(self, request: StreamedRequest) -> None:
         """An agent knocks."""
+        if self._policy.certified and not shows_certificate(request.channel.transport):
+            self._log.warn("an agent at {peer} was refused: it shows no certificate", peer=request.getClientAddress())
+            detail = "an agent shows a certificate, over TLS"
+            request.fail(Trouble(ErrorCode.UNAUTHORIZED, detail, CERTIFICATE_CHALLENGE))
+            return
         try:
             claims = self._authorize(request.head, request.getClientAddress())
         except BadMessage as error:

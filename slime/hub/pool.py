@@ -195,13 +195,18 @@ class AgentPool:
             pending.cancel()
 
     def give_elsewhere(self, exchange: Exchange) -> bool:
-        """An exchange lost its agent unharmed: next free slot, before all others; ``False`` when nobody could."""
+        """An exchange lost its agent unharmed: a free slot has it now, or the next one, before all others.
+
+        ``False`` when nobody connected could serve it, or when it would have to wait and did not ask to.
+        """
         ticket = exchange.ticket
         if not self._dispatcher.could_serve(ticket):
             return False
         seat = self._dispatcher.offer(ticket)
         if isinstance(seat, Seat):
             self._assign(exchange, seat)
+        elif not exchange.wishes.block:
+            return False
         else:
             self._patience.start(exchange, exchange.wishes.patience)
             self._perform(self._dispatcher.enqueue(ticket, front=True))
