@@ -115,7 +115,8 @@ class TunnelProtocolMixin(HardenedWebSocket):
         """``amount`` bytes of a stream's DATA were used: the peer may send more."""
         if self._phase is Phase.OPEN:
             self.tunnel.consumed(stream_id, amount)
-            self._sender.schedule()
+            if self.tunnel.pending:
+                self._sender.schedule()
 
     def schedule_flush(self) -> None:
         """Something was queued on :attr:`tunnel` directly: let it leave when the turn ends."""
