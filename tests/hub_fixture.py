@@ -300,7 +300,7 @@ def next_event(parser: ResponseParser) -> ResponseHead | Data | EndOfMessage | S
     try:
         return parser.next_event()
     except BadMessage as error:
-        if error.detail != "the connection ended before the response did":
+        if not error.detail.startswith("the connection ended"):
             raise
         return Signal.NEED_DATA
 
@@ -441,7 +441,7 @@ class FakeLink:
         """RESET, of the agent's own or because it got one."""
         self._free(number).stream_reset(code, detail)
 
-    def refuse(self, code: ErrorCode = ErrorCode.ALL_BUSY, number: int = 0) -> None:
+    def refuse(self, number: int = 0) -> None:
         self._free(number).refused()
 
     def give_back(self, number: int = 0) -> None:

@@ -73,6 +73,19 @@ class AccessLogTests(HubTestCase):
         self.log.flush()
         self.assertIn(' agent=- method=POST path="/path" status=503 outcome=no-agent queued=0.0', self.written[0])
 
+    def test_any_name(self) -> None:
+        """Agents are called as their owners like."""
+        for name, shown in (("alpha-1", " agent=alpha-1 "), ("Zo\u00eb's GPU", ' agent="Zo\\u00eb\'s GPU" ')):
+            app = self.application()
+            link = self.hub.agent()
+            link.agent_name = name
+            app.get(b"/", b"Slime-App-Password: xyzzy")
+            link.answer()
+            link.lose()
+            self.log.finished(self.hub.finished[-1])
+            self.log.flush()
+            self.assertIn(shown, self.written[-1])
+
     def test_json(self) -> None:
         self.log = self.opened(json_line)
         self.exchange()

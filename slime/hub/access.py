@@ -6,6 +6,7 @@ Lines are collected and written together, because a write for each would cost mo
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ PATH_SHOWN = 1024
 ANSWERED_SHOWN = 100
 
 Record = dict[str, Any]
+
+_BARE = re.compile(r"[!#-~]+")
 
 
 def exchange_record(exchange: Exchange) -> Record:
@@ -74,10 +77,13 @@ def _application(address: IAddress | None) -> str:
 
 
 def text_line(stamp: str, entry: Record) -> str:
-    """One line of ``key=value`` pairs; path and detail are quoted as JSON quotes."""
+    """One line of ``key=value`` pairs; path and detail are quoted as JSON quotes, and the agent's name if need be."""
     detail = f" detail={json.dumps(entry['detail'])}" if "detail" in entry else ""
+    agent = entry["agent"]
+    if not _BARE.fullmatch(agent):
+        agent = json.dumps(agent)
     return (
-        f"{stamp} access id={entry['id']} app={entry['app']} agent={entry['agent']} method={entry['method']}"
+        f"{stamp} access id={entry['id']} app={entry['app']} agent={agent} method={entry['method']}"
         f" path={json.dumps(entry['path'])} status={entry['status']} outcome={entry['outcome']}"
         f" queued={entry['queued']:.6f} ran={entry['ran']:.6f} in={entry['in']} out={entry['out']}"
         f" requeues={entry['requeues']}{detail}\n"

@@ -290,7 +290,7 @@ class Exchange:
     def _added(self) -> Added:
         link = self.link
         agent_id, agent_name = (link.agent_id, link.agent_name) if link is not None else ("", "")
-        return Added(agent_id.encode("ascii"), agent_name.encode("ascii"), self.request_id)
+        return Added(agent_id.encode("ascii"), agent_name.encode("utf-8"), self.request_id)
 
     def response_data(self, data: bytes) -> None:
         """Some of the answer's body."""
