@@ -70,16 +70,14 @@ function calm(button) {
 }
 
 function tell(agent, action) {
-  const place = [tokenOf(agent), agent.agent_id].map(encodeURIComponent).join("/");
+  const place = [agent.token_id, agent.agent_id].map(encodeURIComponent).join("/");
   return ask(`api/v1/agents/${place}/${action}`, { method: "POST" });
 }
 
 function revoke(agent) {
   const headers = { "Content-Type": "application/json" };
-  return ask("api/v1/revocations", { method: "POST", headers, body: JSON.stringify({ token_id: tokenOf(agent) }) });
+  return ask("api/v1/revocations", { method: "POST", headers, body: JSON.stringify({ token_id: agent.token_id }) });
 }
-
-const tokenOf = (agent) => agent.token_id;
 
 function facts(agent) {
   const { slots } = agent;
@@ -102,7 +100,7 @@ function facts(agent) {
   ];
 }
 
-const titled = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+const titled = (name) => (name === "gpus" ? "GPUs" : name.charAt(0).toUpperCase() + name.slice(1));
 
 function show(name, value) {
   if (name === "memory" && typeof value === "number") return bytes(value);
