@@ -350,7 +350,7 @@ class FakeLink:
         self.pool = pool
         self.key = f"token/{name}"
         self.agent_id, self.agent_name = f"{name}-id", name
-        self.prefetch = 0
+        self.prefetch, self.address, self.ended = 0, "192.0.2.9:50000", "because"
         self.rtt: float | None = 0.01
         self.streams: dict[int, Stream] = {}
         self.waiting_bytes = 0

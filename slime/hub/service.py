@@ -194,9 +194,11 @@ class HubService(MultiService):
         if not await self._in_time(self.pool.drain(), end):
             self._log.warn("the grace time of {grace} seconds is over: what still runs is cut off", grace=self._grace)
         gone = self._end_links()
+        self.pool.drain()  # who was given back by an agent meanwhile and waits for another one
         await self._in_time(self.site.when_idle(), max(end, self._reactor.seconds() + LAST_WORDS))
         self.site.abort()
-        await self._in_time(DeferredList([gone, self.site.when_idle()]), self._reactor.seconds() + LAST_WORDS)
+        gone = DeferredList([gone, self.site.when_idle()], consumeErrors=True)
+        await self._in_time(gone, self._reactor.seconds() + LAST_WORDS)
         self._access.flush()
         await maybeDeferred(super().stopService)
 
