@@ -169,6 +169,17 @@ class HubConfig(Common, HubSecret):
         "Twisted endpoint to listen on in place of host and port; may be given several times.",
     )
 
+    agent_ca: Path | None = row(
+        values.PATH, None, LISTENING,
+        "PEM file of certificate authorities. With it, agents can join by TLS alone, and have to show a certificate "
+        "that one of them has signed.",
+    )
+    trusted_proxies: tuple[str, ...] = row(
+        values.NETWORKS, (), LISTENING,
+        "Networks of the proxies in front of the hub, whose word (X-Forwarded-For and the like, Forwarded) on who "
+        "sent a request is taken; unix stands for all who come by a UNIX socket.",
+    )
+
     admin: str | None = row(
         values.ENDPOINT_OR_OFF, DEFAULT_ADMIN, ADMIN,
         "Twisted endpoint of the admin site (page, API, metrics), or off. Without an admin token only this machine may "

@@ -14,6 +14,7 @@ from slime.http.forwarding import (
     upstream_fields,
 )
 from slime.http.head import Fields, RequestHead, ResponseHead
+from slime.http.route import Route
 from tests.http_cases import each_case
 
 HOST = (b"Host", b"h.example")
@@ -63,7 +64,11 @@ REQUEST_FIELDS: dict[str, tuple[Fields, Fields]] = {
     "trailers_not_wanted": ([(b"TE", b"x;y=trailers, trailersx")], []),
     "expectation": ([(b"Expect", b"100-continue")], [(b"Expect", b"100-continue")]),
     "credentials": ([(b"Authorization", b"Bearer x"), (b"Cookie", b"a=1")],) * 2,
-    "route_so_far": ([(b"Via", b"1.1 before"), (b"Forwarded", b"for=x")],) * 2,
+    "route_so_far": ([(b"Via", b"1.1 before")],) * 2,
+    "way_that_somebody_claims": (
+        [(b"Forwarded", b"for=x"), (b"X-Forwarded-For", b"1.1.1.1"), (b"x-forwarded-x", b"1"), (b"X-Forwarded", b"")],
+        [(b"X-Forwarded", b"")],
+    ),
 }
 
 
@@ -73,7 +78,8 @@ def passed_on(head: RequestHead) -> Fields:
     sent = rewrite_for_upstream(
         RequestHead(head.method, head.target, b"1.1", fields), UpstreamAddress(b"up", preserve_host=True)
     )
-    added = {b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"Slime-Request-Id", b"Connection"}
+    added = {b"X-Forwarded-For", b"X-Forwarded-Proto", b"X-Forwarded-Host", b"Slime-Request-Id", b"Connection",
+             b"Forwarded"}  # fmt: skip
     return [field for field in sent.fields if field[0] not in added and field != (b"Via", b"1.1 slime")]
 
 
@@ -86,7 +92,8 @@ class RequestFieldTests(SynchronousTestCase):
 
     def test_protected(self) -> None:
         """No field that everybody is to see can be taken away by naming it."""
-        for name in sorted(PROTECTED - {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}):
+        claims = {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
+        for name in sorted(PROTECTED - claims):
             fields = [(b"Connection", b"x, " + name.upper()), (name, b"1")]
             if name != b"host":
                 fields.insert(0, HOST)
@@ -103,9 +110,15 @@ class RequestFieldTests(SynchronousTestCase):
 class RouteTests(SynchronousTestCase):
     """What tells an upstream where a request comes from (RFC 9110 section 7.6.3)."""
 
-    def added(self, *fields: tuple[bytes, bytes], version: bytes = b"1.1", peer: str = "192.0.2.1") -> Fields:
+    def added(self, *fields: tuple[bytes, bytes], version: bytes = b"1.1", route: Route | None = None) -> Fields:
         head = RequestHead(b"GET", b"/", version, list(fields))
-        return upstream_fields(head, Peer(peer, "https"), b"r1")
+        return upstream_fields(head, Peer("192.0.2.1", "https", route), b"r1")
+
+    def way(self, *fields: tuple[bytes, bytes], route: Route | None = None) -> dict[bytes, bytes]:
+        """What is said of the way; nothing twice."""
+        said = [field for field in self.added(HOST, *fields, route=route) if b"orwarded" in field[0]]
+        self.assertEqual(len(dict(said)), len(said))
+        return dict(said)
 
     def test_added(self) -> None:
         self.assertEqual(
@@ -120,17 +133,46 @@ class RouteTests(SynchronousTestCase):
             ],
         )
 
-    def test_for_is_appended(self) -> None:
-        fields = self.added(
-            HOST, (b"X-Forwarded-For", b"192.0.2.7, 192.0.2.8"), (b"x-forwarded-for", b"::1"), (b"X-Forwarded-For", b"")
-        )
-        forwarded = [field for field in fields if field[0].lower() == b"x-forwarded-for"]
-        self.assertEqual(forwarded, [(b"X-Forwarded-For", b"192.0.2.7, 192.0.2.8, ::1, 192.0.2.1")])
+    OURS = {b"X-Forwarded-For": b"192.0.2.1", b"X-Forwarded-Proto": b"https", b"X-Forwarded-Host": b"h.example"}
+    OUR_ELEMENT = b"for=192.0.2.1;proto=https;host=h.example"
+    CLAIMS = (
+        (b"X-Forwarded-For", b"192.0.2.7, 192.0.2.8"),
+        (b"x-forwarded-for", b"::1"),
+        (b"X-Forwarded-Proto", b"x"),
+        (b"x-forwarded-host", b"evil.example"),
+        (b"X-Forwarded-Port", b"1"),
+        (b"x-forwarded-anything", b"1"),
+    )
 
     def test_claims_are_replaced(self) -> None:
-        fields = self.added(HOST, (b"X-Forwarded-Proto", b"x"), (b"x-forwarded-host", b"evil.example"))
-        self.assertEqual([value for name, value in fields if name.lower() == b"x-forwarded-proto"], [b"https"])
-        self.assertEqual([value for name, value in fields if name.lower() == b"x-forwarded-host"], [b"h.example"])
+        """Anybody can say anything."""
+        self.assertEqual(self.way(*self.CLAIMS), self.OURS)
+        claims = ((b"Forwarded", b"for=192.0.2.7"), (b"forwarded", b"for=x"))
+        self.assertEqual(self.way(*claims), {**self.OURS, b"Forwarded": self.OUR_ELEMENT})
+
+    def test_proxy_is_continued(self) -> None:
+        """A proxy that is trusted is believed, and its word handed on; it need not have said anything."""
+        route = Route("203.0.113.7", 0, (b"203.0.113.7", b"10.0.0.1"), b"http", b"app.example", b"for=203.0.113.7")
+        expected = {
+            b"X-Forwarded-Port": b"1",
+            b"x-forwarded-anything": b"1",
+            b"X-Forwarded-For": b"203.0.113.7, 10.0.0.1, 192.0.2.1",
+            b"X-Forwarded-Proto": b"http",
+            b"X-Forwarded-Host": b"app.example",
+        }
+        self.assertEqual(self.way(*self.CLAIMS, route=route), expected)
+        self.assertEqual(self.way(route=Route()), self.OURS)
+
+    def test_forwarded_is_continued(self) -> None:
+        """Where it has been begun; what makes no sense is not continued."""
+        said = (b"Forwarded", b"...")
+        way = self.way(said, route=Route(forwarded=b"for=203.0.113.7"))
+        self.assertEqual(way[b"Forwarded"], b"for=203.0.113.7, " + self.OUR_ELEMENT)
+        self.assertEqual(self.way(said, route=Route())[b"Forwarded"], self.OUR_ELEMENT)
+
+    def test_forwarded_without_host(self) -> None:
+        fields = self.added((b"Forwarded", b"for=x"), version=b"1.0")
+        self.assertIn((b"Forwarded", b"for=192.0.2.1;proto=https"), fields)
 
     def test_1_0(self) -> None:
         fields = self.added(HOST, (b"Expect", b"100-continue"), version=b"1.0")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.address import UNIXAddress
+
 from slime.hub.exchange import Wishes
 from slime.hub.gateway import GatewayPolicy
 from slime.hub.seats import Rights
@@ -64,7 +66,7 @@ class ForwardingTests(HubTestCase):
 
     def test_unix_socket(self) -> None:
         """There is no address to tell."""
-        self.app.channel.peer = None
+        self.patch(self.app.transport, "getPeer", lambda: UNIXAddress(None))
         self.assertIn((b"X-Forwarded-For", b"unknown"), self.forwarded())
 
 

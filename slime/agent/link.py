@@ -243,6 +243,8 @@ def refusal(head: ResponseHead) -> LinkEnd:
     """What a hub's answer other than 101 means: 4xx will be said again, anything else may pass."""
     slug = b", ".join(field_values(head.fields, b"slime-error")).decode("latin-1")
     reason = f"the hub answers {head.status} {slug or head.reason.decode('latin-1')}".rstrip()
+    if any(value.startswith(b"Certificate ") for value in field_values(head.fields, b"www-authenticate")):
+        reason += ": it wants a client certificate, over TLS (--client-cert)"
     verdict = Verdict.REFUSED if 400 <= head.status < 500 else Verdict.LOST
     return LinkEnd(printable(reason), verdict, retry_after=retry_after(head))
 

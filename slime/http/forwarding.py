@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from slime.http.fields import Fields, tokens
 from slime.http.head import RequestHead, ResponseHead
+from slime.http.route import Route, forwarded_element
 
 __all__ = [
     "HOP_BY_HOP",
@@ -64,17 +65,25 @@ PROTECTED = frozenset(
 """Fields meant for every recipient: a ``Connection`` field that names one does not take it away."""
 
 _NOTED = HOP_BY_HOP | {b"host"}
-_NOTED_BY_HUB = _NOTED | {b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
+_NOTED_BY_HUB = _NOTED | {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
 _NOTED_WITH_CREDENTIALS = _NOTED | {b"authorization"}
+_OURS_AND_CLAIMS = (OWN, b"x-forwarded-")
 _NO_PREFIX = b"\xff"
+_NO_ROUTE = Route()
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who sent a request: the address as text, and the scheme it came by, ``http`` or ``https``."""
+    """Who sent a request.
+
+    :ivar address: its address as :func:`slime.http.route.canonical_address` writes it, or ``unknown``.
+    :ivar scheme: what the request came by, ``http`` or ``https``.
+    :ivar route: what it says of the way before it, if it is a proxy whose word is taken.
+    """
 
     address: str
     scheme: str
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,22 +114,34 @@ class Added:
 def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
     """The fields of a request as the hub passes them on; there is a ``Host`` among them in any case.
 
-    ``Content-Length`` and ``Transfer-Encoding`` are gone: the length travels beside the head.
+    ``Content-Length`` and ``Transfer-Encoding`` are gone: the length travels beside the head. What a trusted proxy
+    said of the request's way is continued; what anybody else said of it is replaced.
     """
-    kept, told = _sift(head.fields, _NOTED_BY_HUB)
+    kept, told = _sift(head.fields, _NOTED_BY_HUB, _OURS_AND_CLAIMS if peer.route is None else OWN)
     hosts = [value for name, value in told if name == b"host"]
-    route = [value for name, value in told if name == b"x-forwarded-for"]
     if head.version == b"1.0":
         kept = _as_1_0(kept, hosts)
     return [
         *kept,
         *_trailers_wanted(told),
-        (b"X-Forwarded-For", b", ".join([*filter(None, route), peer.address.encode("ascii")])),
-        (b"X-Forwarded-Proto", peer.scheme.encode("ascii")),
-        *[(b"X-Forwarded-Host", host) for host in hosts],
+        *_way(peer, hosts, told),
         (b"Via", head.version + b" " + VIA),
         (b"Slime-Request-Id", request_id),
     ]
+
+
+def _way(peer: Peer, hosts: list[bytes], told: Fields) -> Fields:
+    """Where the request comes from; in ``Forwarded`` too, if somebody began to say it there."""
+    route = peer.route or _NO_ROUTE
+    way = [
+        (b"X-Forwarded-For", b", ".join([*route.nodes, peer.address.encode("ascii")])),
+        (b"X-Forwarded-Proto", route.scheme or peer.scheme.encode("ascii")),
+        *[(b"X-Forwarded-Host", host) for host in ([route.host] if route.host else hosts)],
+    ]
+    if any(name == b"forwarded" for name, _ in told):
+        ours = forwarded_element(peer.address, peer.scheme, *hosts[:1])
+        way.append((b"Forwarded", b", ".join(filter(None, [route.forwarded, ours]))))
+    return way
 
 
 def _as_1_0(fields: Fields, hosts: list[bytes]) -> Fields:
@@ -177,12 +198,12 @@ def client_response_fields(head: ResponseHead, added: Added, method: bytes = b"G
     ]
 
 
-def _sift(fields: Fields, noted: Set[bytes], prefix: bytes = OWN) -> tuple[Fields, Fields]:
+def _sift(fields: Fields, noted: Set[bytes], prefix: bytes | tuple[bytes, ...] = OWN) -> tuple[Fields, Fields]:
     """Take out the fields of one hop.
 
     :param noted: the names of those to take out, in lower case, and ``host``, which stays; what
         ``Connection`` names goes too.
-    :param prefix: what the names of others to take out begin with.
+    :param prefix: what the names of others to take out begin with; none comes before :data:`OWN` in the alphabet.
     :returns: what is left, and those that were noted, by their names in lower case.
     """
     kept: Fields = []
@@ -193,7 +214,7 @@ def _sift(fields: Fields, noted: Set[bytes], prefix: bytes = OWN) -> tuple[Field
             told.append((low, field[1]))
             if low != b"host":
                 continue
-        elif low >= prefix and low.startswith(prefix):
+        elif low >= OWN and low.startswith(prefix):
             continue
         kept.append(field)
     named = _named(told)

@@ -26,6 +26,7 @@ from slime.hub.answers import Answered, Trouble, answer_for
 from slime.hub.inlet import ANYTHING, PIPELINE, UPLOAD, Inlet, Wait
 from slime.hub.outlet import Outlet
 from slime.hub.request import StreamedRequest
+from slime.hub.sender import known_address
 
 if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
@@ -96,7 +97,6 @@ class RequestSide(Protocol):
 class HttpChannel(RequestSide):
     """One connection of an application, or of an agent until it has upgraded.
 
-    :ivar peer: the application's address.
     """
 
     site: GatewaySite
@@ -106,6 +106,7 @@ class HttpChannel(RequestSide):
         self._request = None
         self._successor: IProtocol | None = None
         self._message_ended = self._parsing = self._closing = False
+        self._peer: IAddress | None = None
         self._begun = 0
 
     # -- the transport's side -------------------------------------------------------------------------------------
@@ -114,11 +115,10 @@ class HttpChannel(RequestSide):
         """The transport calls this once; from here on the head's deadline runs."""
         transport = cast(Any, self.transport)
         self.limits = self.site.limits
-        self.peer = transport.getPeer()
         self.inlet = Inlet(transport, self.site.seconds)
         self.outlet = Outlet(self, transport, self.site.seconds, self.site.corks)
         self._parser = RequestParser(self.limits.head)
-        if ITCPTransport.providedBy(transport) and hasattr(self.peer, "port"):
+        if ITCPTransport.providedBy(transport) and hasattr(transport.getPeer(), "port"):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
         self.site.connections.add(self)
@@ -143,6 +143,16 @@ class HttpChannel(RequestSide):
         request, self._request = self._request, None
         if request is not None:
             request.connectionLost(reason)
+
+    @property
+    def peer(self) -> IAddress:
+        """The application's address, or that of a proxy in front; not to be asked for before there is a request.
+
+        (HAProxy tells whom it speaks for by its first bytes.)
+        """
+        if self._peer is None:
+            self._peer = known_address(self.getPeer())
+        return self._peer
 
     # -- reading --------------------------------------------------------------------------------------------------
 

@@ -13,17 +13,17 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.forwarding import Peer, upstream_fields
+from slime.http.forwarding import upstream_fields
 from slime.http.head import RequestHead, field_values, serialise_request_head, tokens
+from slime.http.route import TrustedProxies
 from slime.hub.answers import Trouble
 from slime.hub.exchange import Exchange, Wishes
 from slime.hub.hops import COUNTED, as_recipient, one_hop_on
 from slime.hub.request import IStreamedResource, StreamedRequest
+from slime.hub.sender import introduce
 from slime.values import parse_duration
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IAddress
-
     from slime.hub.pool import AgentPool
 
 __all__ = ["TUNNEL_PATH", "GatewayPolicy", "GatewayResource"]
@@ -38,10 +38,12 @@ class GatewayPolicy:
 
     :ivar app_password: what ``Slime-App-Password`` must be; ``None`` lets every application in.
     :ivar patience: the longest that a blocked request may wait for a slot, in seconds.
+    :ivar proxies: who is believed about where requests come from.
     """
 
     app_password: bytes | None = None
     patience: float = 600.0
+    proxies: TrustedProxies = TrustedProxies()
 
 
 class LinkDoor(Protocol):
@@ -71,6 +73,7 @@ class GatewayResource(Resource):
 
     def render_stream(self, request: StreamedRequest) -> None:
         """The head of a request is complete."""
+        peer = introduce(request, self._policy.proxies)
         if request.path == TUNNEL_PATH:
             self._render_tunnel(request)
             return
@@ -85,7 +88,8 @@ class GatewayResource(Resource):
         if head is None:
             request.answer(as_recipient(request.head), request_id)
         else:
-            self._start(request, head, request_id, wishes)
+            fields = upstream_fields(head, peer, request_id)
+            self._start(request, RequestHead(head.method, head.target, b"1.1", fields), request_id, wishes)
 
     def _start(self, request: StreamedRequest, head: RequestHead, request_id: bytes, wishes: Wishes) -> None:
         exchange = Exchange(request, self._pool, request_id, wishes)
@@ -94,9 +98,7 @@ class GatewayResource(Resource):
         if limit and (request.body_length or 0) > limit:
             exchange.fail(Trouble(ErrorCode.BODY_TOO_LARGE, f"at most {limit} bytes (--max-body)"))
             return
-        peer = Peer(_host(request.client), "https" if request.isSecure() else "http")
-        fields = upstream_fields(head, peer, request_id)
-        exchange.forward_head = serialise_request_head(RequestHead(head.method, head.target, b"1.1", fields))
+        exchange.forward_head = serialise_request_head(head)
         self._pool.submit(exchange)
 
     def _authenticate(self, head: RequestHead) -> None:
@@ -148,7 +150,3 @@ def _seconds(value: bytes) -> float:
         raise BadMessage(
             ErrorCode.BAD_REQUEST, "Slime-Timeout takes seconds or a duration such as 90s or 1h2m3s"
         ) from None
-
-
-def _host(address: IAddress) -> str:
-    return getattr(address, "host", None) or "unknown"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL, crypto
 from service_identity import VerificationError
 from twisted.internet._sslverify import IOpenSSLTrustRoot
@@ -17,6 +16,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+from slime.pem import certificates_in, private_key_in
 
 __all__ = ["Authorities", "Identity", "TLSOptions", "TLSTrouble", "explained", "read_authorities", "read_identity"]
 
@@ -106,7 +107,7 @@ def read_authorities(path: Path) -> Authorities:
 
     :raises ValueError: there are none; with words for whoever named the file.
     """
-    return Authorities(_certificates(path))
+    return Authorities(certificates_in(path))
 
 
 def read_identity(certificate: Path, key: Path | None) -> Identity:
@@ -115,37 +116,12 @@ def read_identity(certificate: Path, key: Path | None) -> Identity:
     :param key: the PEM file of its private key; ``None`` when that stands in the same file.
     :raises ValueError: they cannot be used; with words for whoever named the files.
     """
-    chain = _certificates(certificate)
-    private = _private_key(key or certificate)
+    chain = certificates_in(certificate)
+    private: Any = private_key_in(key or certificate)
     if private.public_key() != chain[0].public_key():
         raise ValueError(f"the private key in {key or certificate} does not belong to the certificate in {certificate}")
     first, *others = map(crypto.X509.from_cryptography, chain)
     return Identity(crypto.PKey.from_cryptography_key(private), first, tuple(others))
-
-
-def _certificates(path: Path) -> list[x509.Certificate]:
-    content = _content(path)
-    try:
-        return x509.load_pem_x509_certificates(content)
-    except ValueError as error:
-        raise ValueError(f"{path} holds no certificates in PEM form ({error})") from None
-
-
-def _private_key(path: Path) -> Any:
-    content = _content(path)
-    try:
-        return load_pem_private_key(content, None)
-    except TypeError:
-        raise ValueError(f"the private key in {path} is encrypted; slime can ask nobody for its password") from None
-    except ValueError:
-        raise ValueError(f"{path} holds no private key in PEM form") from None
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
 
 
 # -- words ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,76 @@
+"""Endpoint strings for a hub: what Twisted makes of them, but for TLS.
+
+Agents and applications come to the same port. So that agents can be asked for certificates there, every TLS port asks
+for one and takes none for an answer; who comes with one that is not good is turned away in the handshake, and
+:class:`slime.hub.links.Door` turns away agents that came without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.protocols.policies import WrappingFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+__all__ = ["Ports", "has_tls", "hub_endpoint"]
+
+
+def hub_endpoint(reactor: Any, description: str, authorities: Sequence[x509.Certificate] = ()) -> IStreamServerEndpoint:
+    """The endpoint that a description means.
+
+    :param authorities: whose certificates agents have to show; without any, none are asked for.
+    """
+    endpoint: IStreamServerEndpoint = serverFromString(Ports(reactor, authorities), description)
+    return endpoint
+
+
+def has_tls(description: str) -> bool:
+    """Whether this is one of Twisted's own endpoints with TLS."""
+    return description.removeprefix("haproxy:").startswith("ssl:")
+
+
+class Ports:
+    """A reactor as endpoints see it, whose TLS ports are as a hub needs them."""
+
+    def __init__(self, reactor: Any, authorities: Sequence[x509.Certificate]) -> None:
+        self._reactor = reactor
+        self._authorities = authorities
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenSSL(
+        self, port: int, factory: IProtocolFactory, contextFactory: Any, backlog: int = 50, interface: str = ""
+    ) -> IListeningPort:
+        """Listen for TLS."""
+        if self._authorities:
+            ask_for_certificates(contextFactory.getContext(), self._authorities)
+        encrypted = self._encrypted(factory, contextFactory)
+        listening: IListeningPort = self._reactor.listenTCP(port, encrypted, backlog, interface)
+        return listening
+
+    def _encrypted(self, factory: IProtocolFactory, context: Any) -> IProtocolFactory:
+        """``factory`` behind TLS.
+
+        What HAProxy tells of a connection (the only thing that Twisted's endpoints wrap a factory in) comes before
+        the first byte of TLS. Twisted would look for it inside, and TLS would not learn that only HTTP/1.1 is spoken.
+        """
+        if isinstance(factory, WrappingFactory):
+            told: IProtocolFactory = type(factory)(self._encrypted(factory.wrappedFactory, context))
+            return told
+        return TLSMemoryBIOFactory(context, False, factory, self._reactor)
+
+
+def ask_for_certificates(context: SSL.Context, authorities: Sequence[x509.Certificate]) -> None:
+    """Let clients show a certificate of one of these authorities, or none."""
+    store: Any = context.get_cert_store()
+    for authority in authorities:
+        certificate = crypto.X509.from_cryptography(authority)
+        store.add_cert(certificate)
+        context.add_client_ca(certificate)
+    context.set_verify(SSL.VERIFY_PEER)
