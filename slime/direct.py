@@ -32,7 +32,7 @@ class DirectWriter:
         """Send bytes."""
         connection = self._connection
         if connection is not None and data and _is_clear(connection):
-            sent = connection.writeSomeData(data)
+            sent = Connection.writeSomeData(connection, data)
             if type(sent) is int:
                 if sent == len(data):
                     return

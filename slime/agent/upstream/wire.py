@@ -7,8 +7,10 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, ISSLTransport, ISystemHandle
 from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
@@ -44,6 +46,17 @@ class Wire(Protocol):
             self.secured = Deferred(lambda _: transport.abortConnection())
         elif ISystemHandle.providedBy(transport):
             self._socket = transport.getHandle()
+            if isinstance(transport, Connection):
+                transport.writeSomeData = self._write_or_listen  # type: ignore[method-assign]
+
+    def _write_or_listen(self, data: bytes) -> int | ConnectionLost:
+        """What the transport writes with. An upstream that refuses an upload answers, closes, and so resets the
+        connection; a write that finds it reset must not be the end before the answer has been read."""
+        transport = self.transport
+        sent = Connection.writeSomeData(transport, data)
+        if not isinstance(sent, int):
+            transport.doRead()
+        return sent
 
     def handshakeCompleted(self) -> None:
         self.secured.callback(None)
