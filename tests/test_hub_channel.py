@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from slime.errors import ErrorCode
 from slime.http.head import HeadLimits
+from slime.hub.answers import Trouble
 from slime.hub.channel import ChannelLimits
 from slime.hub.exchange import ExchangePolicy
 from slime.hub.gateway import GatewayPolicy
@@ -338,6 +339,15 @@ class PipeliningTests(AgentTestCase):
             self.hub.clock.advance(0)
         self.assertEqual(self.statuses(), [503] * 110)
 
+    def test_goes_on_by_itself_meanwhile(self) -> None:
+        """Two reasons to go on: the second finds a request that is being answered."""
+        self.agent.lose()
+        self.app.transport.deliver(request(b"/") * 100)
+        self.app.channel.drained()
+        agent = self.hub.agent("beta")
+        self.hub.clock.advance(0)
+        self.assertEqual((len(agent.streams), len(self.hub.finished)), (1, 32))
+
     def test_leaves_before_its_next_turn(self) -> None:
         self.agent.lose()
         self.app.transport.deliver(request(b"/") * 100)
@@ -524,6 +534,12 @@ class LingeringTests(AgentTestCase):
         self.agent.answer(body=b"x" * LARGE)
         self.hub.wait(62)
         self.assertTrue(self.app.transport.lost)
+
+    def test_nothing_to_wait_for(self) -> None:
+        """What the transport has drained of is nobody's business any more."""
+        self.refuse()
+        self.app.channel.drained()
+        self.assertEqual(self.statuses(), [400])
 
     def test_no_half_close(self) -> None:
         """A transport that cannot do it is closed."""
@@ -739,6 +755,9 @@ class LeavingTests(AgentTestCase):
         self.leave()
         exchange.writable()
         exchange.drained()
+        exchange.left()
+        exchange.fail(Trouble(ErrorCode.INTERNAL))
+        exchange.request.pause_body()
         self.agent.started()
         self.agent.head(b"100 Continue")
         self.agent.head(b"200 OK")

@@ -548,6 +548,19 @@ class ProducerTests(TreeTestCase):
             self.hub.clock.advance(0)
         self.assertEqual((self.app.response().body, producer.left), (b"x" * 500_000, 0))
 
+    def test_pull_told_twice(self) -> None:
+        """Transports say so with every write."""
+        PullProducer(self.ask(), 3)
+        pump: Any = self.requests[0]._push_producer  # type: ignore[attr-defined]
+        for _ in range(2):
+            pump.resumeProducing()
+            pump.pauseProducing()
+            pump.pauseProducing()
+        pump.resumeProducing()
+        for _ in range(5):
+            self.hub.clock.advance(0)
+        self.assertEqual(len(self.app.response().body), 30_000)
+
     def test_pull_left(self) -> None:
         """Twisted's own would go on to the end."""
         producer = PullProducer(self.ask(), 10)

@@ -201,15 +201,12 @@ class HttpChannel(RequestSide):
         """Request and answer are over: the next one, unless the application doesn't read the answers it has."""
         if self.outlet.is_blocked or self._closing:
             return
-        if self._begun < TURN_LIMIT:
+        if self._begun < TURN_LIMIT or not self._parser.buffered:
             self._message_ended = False
             self._parser.start_next()
             self._parse()
-        elif self._parser.buffered:
-            self.site.later(self._next_turn)
         else:
-            self._begun = 0
-            self._go_on()
+            self.site.later(self._next_turn)
 
     def _next_turn(self) -> None:
         """Others had their turn, too: one segment can hold more requests than are answered in a moment."""

@@ -135,7 +135,7 @@ class Outlet:
         self._unregister()
         if ending is Ending.HALF_CLOSE:
             self._transport.loseWriteConnection()
-        elif ending is Ending.CLOSE:
+        else:
             self._transport.loseConnection()
 
     def abort(self) -> None:

@@ -159,7 +159,7 @@ class StreamedRequest(Request):
         self.persistent = False
         if self.receiver is not None:
             self.receiver.body_failed(error)
-        elif not self.finished:
+        else:
             self.fail(Trouble(error.code, error.detail))
 
     def blocked(self) -> None:
