@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import subprocess
@@ -66,6 +67,16 @@ class StartTests(Case):
         service.startService()
         self.assertEqual(worker.seen, ["privileged", "start"])
         self.assertTrue(service.running)
+
+    def test_memory_settles(self) -> None:
+        """What a started process consists of is no longer looked at by the collector of cycles."""
+        self.addCleanup(gc.unfreeze)
+        service: Any = supervised(self.reactor, Worker(), 30.0)
+        service.startService()
+        self.assertEqual(gc.get_freeze_count(), 0)
+        for hook in self.reactor.whenRunningHooks:
+            hook()
+        self.assertGreater(gc.get_freeze_count(), 1000)
 
     def refuse(self, error: Exception, foreground: bool) -> str:
         """Start a service that cannot listen; how that ends, and what the log says."""
