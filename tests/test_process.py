@@ -74,8 +74,8 @@ class StartTests(Case):
         service: Any = supervised(self.reactor, Worker(), 30.0)
         service.startService()
         self.assertEqual(gc.get_freeze_count(), 0)
-        for hook in self.reactor.whenRunningHooks:
-            hook()
+        for hook, arguments, keywords in self.reactor.whenRunningHooks:
+            hook(*arguments, **keywords)
         self.assertGreater(gc.get_freeze_count(), 1000)
 
     def refuse(self, error: Exception, foreground: bool) -> str:
