@@ -266,8 +266,16 @@ class UpgradeTests(CallCase):
         self.assert_gone()
 
     def test_both_lost_at_once(self) -> None:
-        """An end of both halves, as TLS has it, is an end."""
+        """An end of both halves, as TLS has it, is an end, and nothing more can be said."""
         self.say(SWITCHING)
+        self.socket.loseConnection()
+        self.turn()
+        self.assertEqual([event[:2] for event in self.sink.events[-2:]], [("end", []), ("failed", ErrorCode.NO_ERROR)])
+
+    def test_both_lost_after_our_end(self) -> None:
+        """Then it is all that was waited for."""
+        self.say(SWITCHING)
+        self.call.end()
         self.socket.loseConnection()
         self.turn()
         self.assertEqual(self.sink.events[-1], ("end", []))
@@ -280,13 +288,23 @@ class UpgradeTests(CallCase):
         self.assert_failed()
 
     def test_reset_after_goodbye(self) -> None:
-        """What becomes of the connection after the upstream's end is of no interest."""
+        """What we say does not arrive, so that is told."""
         self.say(SWITCHING)
         self.upstream.last.half_close()
         self.upstream.last.reset()
         self.turn()
         self.call.write(b"more")
         self.call.end()
+        expected = [("end", []), ("failed", ErrorCode.UPSTREAM_BROKE)]
+        self.assertEqual([event[:2] for event in self.sink.events[-2:]], expected)
+
+    def test_reset_after_both_goodbyes(self) -> None:
+        """What becomes of the connection then is of no interest."""
+        self.say(SWITCHING)
+        self.upstream.last.half_close()
+        self.call.end()
+        self.upstream.last.reset()
+        self.turn()
         self.assertEqual(self.sink.events[-1], ("end", []))
 
     def test_abort(self) -> None:

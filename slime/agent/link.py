@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from slime import __version__
 from slime.agent.egress import explained
+from slime.agent.passage import PassageWorker
 from slime.agent.worker import Worker, Workshop
 from slime.errors import BadMessage
 from slime.http.head import ResponseHead, field_values, parse_response_head
@@ -201,7 +202,8 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
         self._log.info("the hub at {peer} is about to stop", peer=self.peer)
 
     def _open(self, frame: Open) -> None:
-        worker = self._workers[frame.stream_id] = Worker(self._shop, self, frame)
+        kind = PassageWorker if frame.upgrade else Worker
+        worker = self._workers[frame.stream_id] = kind(self._shop, self, frame)
         self._shop.admit(worker, frame.prefetch)
 
     def _data(self, frame: Data) -> None:

@@ -221,7 +221,9 @@ class Worker:
         self._head = b""
         if not end or more:
             raise BadMessage(ErrorCode.BAD_REQUEST, "the head has no end, or something behind it")
-        head = parse_request_head(block, self._shop.bounds.head)
+        return self._rewritten(parse_request_head(block, self._shop.bounds.head))
+
+    def _rewritten(self, head: RequestHead) -> RequestHead:
         return rewrite_for_upstream(head, self._shop.client.target.address)
 
     # What the call says.

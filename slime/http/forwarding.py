@@ -16,6 +16,7 @@ from functools import lru_cache
 from slime.http.fields import Fields, tokens
 from slime.http.head import RequestHead, ResponseHead
 from slime.http.route import Route, forwarded_element
+from slime.http.upgrade import Upgrade
 
 __all__ = [
     "HOP_BY_HOP",
@@ -150,8 +151,11 @@ def _as_1_0(fields: Fields, hosts: list[bytes]) -> Fields:
     return kept if hosts else [(b"Host", NO_HOST), *kept]
 
 
-def rewrite_for_upstream(head: RequestHead, address: UpstreamAddress) -> RequestHead:
-    """The request as the agent sends it, but for the framing fields, which whoever frames the body adds."""
+def rewrite_for_upstream(head: RequestHead, address: UpstreamAddress, upgrade: Upgrade | None = None) -> RequestHead:
+    """The request as the agent sends it, but for the framing fields, which whoever frames the body adds.
+
+    :param upgrade: what the request asks to switch to; without it, it asks for nothing.
+    """
     authorization = address.authorization
     kept, told = _sift(head.fields, _NOTED if authorization is None else _NOTED_WITH_CREDENTIALS, _NO_PREFIX)
     host = next((value for name, value in told if name == b"host"), NO_HOST)
@@ -159,8 +163,9 @@ def rewrite_for_upstream(head: RequestHead, address: UpstreamAddress) -> Request
         kept = _with_host(kept, address.host)
     if authorization is not None:
         kept.append((b"Authorization", authorization))
-    if wanted := _trailers_wanted(told):
-        kept += [*wanted, (b"Connection", b"TE")]
+    hop = [*(upgrade.fields if upgrade is not None else ()), *_trailers_wanted(told)]
+    if hop:
+        kept += [*hop, (b"Connection", b", ".join([name for name, _ in hop]))]
     target = head.target if head.target == b"*" else address.base_path + head.target
     return RequestHead(head.method, target, b"1.1", kept)
 

@@ -10,6 +10,7 @@ response's field is removed (section 5.1).
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 
 from slime.errors import BadMessage, ErrorCode, LocalProtocolError
@@ -42,6 +43,7 @@ __all__ = [
     "response_body_length",
     "serialise_request_head",
     "serialise_response_head",
+    "stays_open",
     "tokens",
 ]
 
@@ -293,8 +295,12 @@ def response_body_length(head: ResponseHead, method: bytes) -> int | None:
 
 def persists(head: RequestHead | ResponseHead) -> bool:
     """Whether the sender will keep the connection open behind this message (RFC 9112 section 9.3)."""
-    options = tokens(head.fields, b"connection")
-    return b"close" not in options and (head.version == b"1.1" or b"keep-alive" in options)
+    return stays_open(head.version, tokens(head.fields, b"connection"))
+
+
+def stays_open(version: bytes, options: Container[bytes]) -> bool:
+    """As :func:`persists`, for whoever has the ``Connection`` options of the message already."""
+    return b"close" not in options and (version == b"1.1" or b"keep-alive" in options)
 
 
 def serialise_request_head(head: RequestHead) -> bytes:

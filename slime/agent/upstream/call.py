@@ -18,9 +18,9 @@ _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 class ResponseSink(Protocol):
     """Hears what becomes of a call, synchronously, in the reactor turn in which it happens.
 
-    Exactly one of :meth:`end` and :meth:`failed` is called, once, and nothing after it; neither is after
-    :meth:`UpstreamCall.abort`. Every method may call the call back. :meth:`started` and :meth:`failed` may
-    come before :meth:`UpstreamClient.start` has returned.
+    Exactly one of :meth:`end` and :meth:`failed` is called, once, and nothing after it (but see :meth:`end`);
+    neither is after :meth:`UpstreamCall.abort`. Every method may call the call back. :meth:`started` and
+    :meth:`failed` may come before :meth:`UpstreamClient.start` has returned.
     """
 
     def started(self) -> None:
@@ -41,13 +41,15 @@ class ResponseSink(Protocol):
     def end(self, trailers: Fields) -> None:
         """The answer is complete. An upload that still runs is pointless now: it goes nowhere.
 
-        After a 101 this is the upstream's half only: ours lasts until :meth:`UpstreamCall.end`.
+        After a 101 this is the upstream's half only: ours lasts until :meth:`UpstreamCall.end`, or until
+        :meth:`failed`, which comes if the upstream is gone before that.
         """
 
     def failed(self, code: ErrorCode, detail: str) -> None:
         """There will be no answer, or no more of it.
 
-        :param code: ``UPSTREAM_UNREACHABLE``, ``UPSTREAM_BROKE`` or ``UPSTREAM_TIMEOUT``.
+        :param code: ``UPSTREAM_UNREACHABLE``, ``UPSTREAM_BROKE`` or ``UPSTREAM_TIMEOUT``; ``NO_ERROR`` after
+            :meth:`end`, when the upstream had said goodbye in good order and takes nothing more.
         """
 
     def pause_request(self) -> None:

@@ -235,11 +235,16 @@ class UpstreamConnection(Wire):
         if phase is Phase.ASKED and self._used and call.repeatable:
             self._keeper.ask_again(call)
         elif phase is Phase.PASSAGE and orderly:
-            call.complete([])
-        elif phase is Phase.FAREWELL:
-            call.abort()
+            self._hear_last(call)
         else:
             call.fail(ErrorCode.UPSTREAM_BROKE, "the connection was lost before the answer's end")
+
+    def _hear_last(self, call: UpstreamCall) -> None:
+        """The upstream closed both halves at once, as TLS does."""
+        ended = call.ended
+        call.complete([])
+        if not ended:
+            call.sink.failed(ErrorCode.NO_ERROR, "the upstream closed the connection")
 
     def close(self) -> None:
         """Close in an orderly way: within :data:`CLOSE_TIMEOUT`, or by force."""
