@@ -37,6 +37,7 @@ class ErrorCode(Enum):
     DRAINING = ("draining", 19, 503, "This side is shutting down and takes nothing new")
     QUEUE_TIMEOUT = ("queue-timeout", 20, 504, "No agent became free in time")
     UPSTREAM_TIMEOUT = ("upstream-timeout", 21, 504, "The upstream did not answer in time")
+    UPGRADE_IDLE = ("upgrade-idle", 22, 504, "Nothing passed through the upgraded connection for too long")
 
     def __init__(self, slug: str, wire: int, status: int, title: str) -> None:
         self.slug = slug

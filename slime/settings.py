@@ -223,6 +223,14 @@ class HubConfig(Common, HubSecret):
     idle_timeout: float = row(
         _DEADLINE, 75.0, APPLICATIONS, "How long a connection without a request is kept open."
     )
+    upgrade_idle: float = row(
+        _DEADLINE_OR_NONE, 3600.0, APPLICATIONS,
+        "How long nothing may pass through an upgraded connection (WebSocket), which holds a slot; 0 sets no limit.",
+    )
+    allow_upgrade: tuple[str, ...] = row(
+        values.PROTOCOLS, (), APPLICATIONS,
+        "Protocols besides websocket that requests may upgrade to; any other Upgrade field is left out.",
+    )
     linger_timeout: float = row(
         _DEADLINE, 2.0, APPLICATIONS,
         "How long to go on reading a request that was answered early, so that the answer is not lost.",

@@ -26,6 +26,7 @@ __all__ = [
     "NETWORKS",
     "NO_PROXY",
     "PATH",
+    "PROTOCOLS",
     "PROXY",
     "SCOPE_PATHS",
     "SECRET_BYTES",
@@ -307,6 +308,9 @@ _parse_scope_path = _matching(
     r"/([!-)+-~]*|([!-)+-~]*/)?\*)", "not a scope path; write one like /v1/models or /v1/*"
 )
 
+_parse_protocol = _matching(
+    r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?", "not a protocol; write one like tcp or foo/2"
+)
 _parse_no_proxy = _matching(
     r"[A-Za-z0-9_.:/*\[\]-]+", "not a host; write one like example.org, 192.0.2.7, 10.0.0.0/8 or *"
 )
@@ -317,6 +321,7 @@ HOST = Kind("HOST", _parse_host)
 BOOLEAN = Kind("", _parse_boolean, lambda value: str(value).lower())
 PATH = Kind("PATH", _parse_path)
 NAMES = Kind("A,B,…", _parse_printable, ",".join, _split_commas)
+PROTOCOLS = Kind("A,B,…", _parse_protocol, ",".join, _split_commas)
 SCOPE_PATHS = Kind("/A,/B/*,…", _parse_scope_path, ",".join, _split_commas)
 UPSTREAMS = Kind("ADDRESS,…", _parse_upstream, ",".join, _split_commas, private=True)
 PROXY = Kind("URL", _parse_proxy, private=True)

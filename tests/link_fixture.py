@@ -163,14 +163,19 @@ class AgentPeer(Peer):
 class MemoryHub:
     """A hub on a clock of its own."""
 
-    def __init__(self, policy: LinkPolicy | None = None, limits: PoolLimits | None = None) -> None:
+    def __init__(
+        self,
+        policy: LinkPolicy | None = None,
+        limits: PoolLimits | None = None,
+        gateway_policy: GatewayPolicy | None = None,
+    ) -> None:
         policy, limits = policy or LinkPolicy(SECRET), limits or PoolLimits()
         self.clock = Clock()
         self.clock.advance(time.time())
         self.finished: list[Exchange] = []
         self.pool = AgentPool(self.clock, limits, self.finished.append)
         door = Door(self.clock, self.pool, policy)
-        gateway = GatewayResource(self.pool, door, GatewayPolicy())
+        gateway = GatewayResource(self.pool, door, gateway_policy or GatewayPolicy())
         self.site = GatewaySite(gateway, self.clock, ChannelLimits())
 
     def app(self) -> AppPeer:

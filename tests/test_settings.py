@@ -43,6 +43,7 @@ SAMPLES: dict[Kind | str, list[tuple[str, Any]]] = {
     values.BOOLEAN: [("true", True), ("false", False), ("on", True)],
     values.PATH: [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))],
     values.NAMES: [("a,b", ("a", "b")), ("c", ("c",)), ("d, e", ("d", "e"))],
+    values.PROTOCOLS: [("tcp,h2c", ("tcp", "h2c")), ("foo/2", ("foo/2",)), ("Spdy/3.1, b", ("Spdy/3.1", "b"))],
     values.PROXY: [(f"http://{name}:3128", f"http://{name}:3128") for name in ("a", "b", "c")],
     values.NO_PROXY: [("a,.b", ("a", ".b")), ("*", ("*",)), ("::1 10.0.0.0/8", ("::1", "10.0.0.0/8"))],
     values.NETWORKS: [

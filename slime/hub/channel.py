@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from twisted.internet.interfaces import IAddress, IProtocol, ISSLTransport, ITCPTransport, ITransport
+from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport, ITransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -27,6 +27,7 @@ from slime.hub.inlet import ANYTHING, PIPELINE, UPLOAD, Inlet, Wait
 from slime.hub.outlet import Outlet
 from slime.hub.request import StreamedRequest
 from slime.hub.sender import known_address
+from slime.hub.switch import Switchable
 
 if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
@@ -94,7 +95,7 @@ class RequestSide(Protocol):
         cast(StreamedRequest, self._request).fail(Trouble(ErrorCode.BAD_REQUEST, "the form cannot be read"))
 
 
-class HttpChannel(RequestSide):
+class HttpChannel(RequestSide, Switchable):
     """One connection of an application, or of an agent until it has upgraded.
 
     """
@@ -104,7 +105,6 @@ class HttpChannel(RequestSide):
 
     def __init__(self) -> None:
         self._request = None
-        self._successor: IProtocol | None = None
         self._message_ended = self._parsing = self._closing = False
         self._peer: IAddress | None = None
         self._begun = 0
@@ -126,8 +126,8 @@ class HttpChannel(RequestSide):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the application."""
-        if self._successor is not None:
-            self._successor.dataReceived(data)
+        if self._listener is not None:
+            self._listener.dataReceived(data)
         elif not self._closing:
             self._parser.feed(data)
             self._begun = 0
@@ -138,8 +138,8 @@ class HttpChannel(RequestSide):
         self.site.lost(self)
         self._closing = True
         self.outlet.connection_lost()
-        if self._successor is not None:
-            self._successor.connectionLost(reason)
+        if self._listener is not None:
+            self._listener.connectionLost(reason)
         request, self._request = self._request, None
         if request is not None:
             request.connectionLost(reason)
@@ -167,12 +167,12 @@ class HttpChannel(RequestSide):
             self._refuse(error)
         finally:
             self._parsing = False
-        if not self._closing and self._successor is None:
+        if not self._closing and self._listener is None:
             self._settle()
 
     def _deliver_events(self) -> None:
         parser = self._parser
-        while not self._closing and self._successor is None:
+        while not self._closing and self._listener is None:
             event = parser.next_event()
             if type(event) is Signal:
                 return
@@ -283,7 +283,7 @@ class HttpChannel(RequestSide):
         self._request = None
         self.resume_body()
         if not request.persistent or self.site.draining:
-            self.close_gently()
+            self.close_gently(unread=self._more_to_come)
         elif self._message_ended:
             self._go_on()
 
@@ -322,27 +322,14 @@ class HttpChannel(RequestSide):
         if self._request is None:
             self.close_gently()
 
-    def detach(self, successor: IProtocol) -> bytes:
-        """Hand the connection over: ``successor`` gets every byte after the head in progress.
-
-        :returns: the bytes that were read behind the head; the caller feeds them.
-        """
-        request, self._request = cast(StreamedRequest, self._request), None
-        request.finished = 1
-        self.inlet.wait = Wait.NOTHING
-        self.outlet.release()
-        self.site.lost(self)
-        self._successor = successor
-        successor.makeConnection(cast(ITransport, self.transport))
-        self.inlet.resume(ANYTHING)
-        return self._parser.detach()
-
     # -- time -----------------------------------------------------------------------------------------------------
 
     def check(self, now: float) -> None:
         """The sweep calls this once a second: enforce what has run out."""
         if self.inlet.hung_up() or self.outlet.stalled(now, self.limits):
             self.abortConnection()
+        elif self._successor is not None:
+            self._successor.check(now)
         elif self.inlet.expired(now) and not self._closing:
             self._expired()
 

@@ -18,13 +18,14 @@ from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
 from slime.http.forwarding import Added, client_response_fields
 from slime.http.head import Fields, ResponseHead, parse_response_head
 from slime.hub.answers import Trouble
-from slime.hub.seats import Ticket
+from slime.hub.seats import Ticket, scope_path
 
 if TYPE_CHECKING:
+    from slime.http.upgrade import Upgrade
     from slime.hub.request import StreamedRequest
     from slime.tunnel.frames import Head
 
-__all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wishes"]
+__all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wishes", "read_head"]
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 BODILESS = frozenset({204, 304})
@@ -55,11 +56,13 @@ class ExchangePolicy:
     :ivar max_body: largest request body.
     :ivar replay_body: how much of a request's body is kept until the answer begins.
     :ivar max_requeues: how often a request may be given to another agent.
+    :ivar upgrade_idle: seconds that nothing may pass through an upgraded connection.
     """
 
     max_body: int = 0
     replay_body: int = 64 * 1024
     max_requeues: int = 2
+    upgrade_idle: float = 0.0
 
 
 class Started(Enum):
@@ -139,7 +142,11 @@ class Exchange:
     :ivar requeues: how often it was given to another agent because one lost or refused it.
     :ivar returns: how often an agent gave it back because it was asked to.
     :ivar answered_at: when the answer's head came, by the pool's clock, as all moments here; 0 means not yet.
+    :ivar upgrade: what it asks to switch to, and ``switched`` whether it has; see :mod:`slime.hub.passage`.
     """
+
+    upgrade: Upgrade | None = None
+    switched = False
 
     def __init__(self, request: StreamedRequest, keeper: ExchangeKeeper, request_id: bytes, wishes: Wishes) -> None:
         self.request = request
@@ -274,12 +281,7 @@ class Exchange:
         self.request.answer_head(head, frame.length)
 
     def _validated(self, frame: Head) -> ResponseHead:
-        if not frame.head.endswith(END_OF_HEAD):
-            raise RemoteProtocolError("a response head has no end")
-        try:
-            head = parse_response_head(frame.head[: -len(END_OF_HEAD)])
-        except BadMessage as error:
-            raise RemoteProtocolError(f"response head: {error.detail}") from None
+        head = read_head(frame)
         if frame.interim is not (head.status < 200) or head.status == 101:
             raise RemoteProtocolError(f"a response head with status {head.status} does not belong here")
         if frame.length != 0 and not frame.interim and (self.request.method == b"HEAD" or head.status in BODILESS):
@@ -385,15 +387,14 @@ class Exchange:
             self._keeper.finished(self)
 
 
-def scope_path(path: bytes) -> str:
-    """The path that scope rules are asked about: none at all when it has dot segments.
+def read_head(frame: Head) -> ResponseHead:
+    """The head that an agent has sent.
 
-    An upstream may resolve ``/public/../secret`` to ``/secret``; so a path with dot segments, plain or
-    percent-encoded, is only for agents that may serve every path.
+    :raises RemoteProtocolError: it is none.
     """
-    text = path.decode("latin-1")
-    if "." in text or "%2" in text:
-        segments = text.lower().replace("%2e", ".").replace("%2f", "/").replace("\\", "/").split("/")
-        if "." in segments or ".." in segments:
-            return ""
-    return text
+    if not frame.head.endswith(END_OF_HEAD):
+        raise RemoteProtocolError("a response head has no end")
+    try:
+        return parse_response_head(frame.head[: -len(END_OF_HEAD)])
+    except BadMessage as error:
+        raise RemoteProtocolError(f"response head: {error.detail}") from None

@@ -16,9 +16,11 @@ from slime.errors import BadMessage, ErrorCode
 from slime.http.forwarding import upstream_fields
 from slime.http.head import RequestHead, field_values, serialise_request_head, tokens
 from slime.http.route import TrustedProxies
+from slime.http.upgrade import wanted_upgrade
 from slime.hub.answers import Trouble
 from slime.hub.exchange import Exchange, Wishes
 from slime.hub.hops import COUNTED, as_recipient, one_hop_on
+from slime.hub.passage import Passage
 from slime.hub.request import IStreamedResource, StreamedRequest
 from slime.hub.sender import introduce
 from slime.values import parse_duration
@@ -39,11 +41,13 @@ class GatewayPolicy:
     :ivar app_password: what ``Slime-App-Password`` must be; ``None`` lets every application in.
     :ivar patience: the longest that a blocked request may wait for a slot, in seconds.
     :ivar proxies: who is believed about where requests come from.
+    :ivar allow_upgrade: protocols besides WebSocket that requests may switch to, in lower case.
     """
 
     app_password: bytes | None = None
     patience: float = 600.0
     proxies: TrustedProxies = TrustedProxies()
+    allow_upgrade: frozenset[bytes] = frozenset()
 
 
 class LinkDoor(Protocol):
@@ -92,14 +96,23 @@ class GatewayResource(Resource):
             self._start(request, RequestHead(head.method, head.target, b"1.1", fields), request_id, wishes)
 
     def _start(self, request: StreamedRequest, head: RequestHead, request_id: bytes, wishes: Wishes) -> None:
-        exchange = Exchange(request, self._pool, request_id, wishes)
+        exchange = self._exchange(request, request_id, wishes)
         request.receiver = exchange
         limit = self._pool.policy.max_body
         if limit and (request.body_length or 0) > limit:
             exchange.fail(Trouble(ErrorCode.BODY_TOO_LARGE, f"at most {limit} bytes (--max-body)"))
             return
+        if exchange.upgrade is not None:
+            head.fields.extend(exchange.upgrade.hop_fields)
         exchange.forward_head = serialise_request_head(head)
         self._pool.submit(exchange)
+
+    def _exchange(self, request: StreamedRequest, request_id: bytes, wishes: Wishes) -> Exchange:
+        if request.upgrading:
+            upgrade = wanted_upgrade(request.head, request.body_length, self._policy.allow_upgrade)
+            if upgrade is not None:
+                return Passage(request, self._pool, request_id, wishes, upgrade)
+        return Exchange(request, self._pool, request_id, wishes)
 
     def _authenticate(self, head: RequestHead) -> None:
         expected = self._policy.app_password

@@ -29,11 +29,13 @@ class Inlet:
 
     :ivar pauses: the reasons why it is paused.
     :ivar wait: what the deadline is for.
+    :ivar outlives_goodbye: may the application close its end and go on listening?
     """
 
     def __init__(self, transport: Any, seconds: Callable[[], float]) -> None:
         self.pauses = 0
         self.wait = Wait.NOTHING
+        self.outlives_goodbye = False
         self._transport = transport
         self._seconds = seconds
         self._deadline = 0.0
@@ -62,4 +64,5 @@ class Inlet:
 
     def hung_up(self) -> bool:
         """Has the application gone while nobody was reading?"""
-        return self.pauses != 0 and sockets.hung_up(self._transport.fileno())
+        gone = sockets.broken if self.outlives_goodbye else sockets.hung_up
+        return self.pauses != 0 and gone(self._transport.fileno())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence, Container
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISSLTransport
@@ -19,6 +19,7 @@ from slime.http.fields import RESPONSE_FAULTS, parse_fields
 from slime.http.head import Fields, RequestHead, field_values, serialise_request_head, tokens
 from slime.hub.answers import Trouble
 from slime.hub.exchange import Exchange
+from slime.hub.passage import Passage
 from slime.hub.pool import AgentPool
 from slime.hub.request import StreamedRequest
 from slime.hub.seats import Rights
@@ -105,6 +106,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self._corks = corks
         self._exchanges: dict[int, Exchange] = {}
         self._unsent: set[int] = set()
+        self._fading: set[int] = set()
         self._expiry: IDelayedCall | None = None
 
     @property
@@ -204,7 +206,8 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
 
     def open(self, exchange: Exchange, ahead: bool) -> int:
         """Start a stream for the exchange."""
-        stream_id = self.tunnel.open(exchange.forward_head, exchange.length, prefetch=ahead)
+        upgrade = exchange.upgrade is not None
+        stream_id = self.tunnel.open(exchange.forward_head, exchange.length, prefetch=ahead, upgrade=upgrade)
         self._exchanges[stream_id] = exchange
         self._unsent.add(stream_id)
         self.schedule_flush()
@@ -237,6 +240,13 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         if exchange is not None:
             exchange.writable()
 
+    def flushed(self) -> None:
+        """What could be sent has been; maybe the last bytes of a passage whose other half is over already."""
+        if self._fading:
+            for stream_id in [one for one in self._fading if not self.tunnel.is_live(one)]:
+                self._fading.discard(stream_id)
+                self._free(stream_id).response_end([])
+
     def _transmit(self, message: bytes) -> None:
         self._unsent.clear()
         super()._transmit(message)
@@ -257,9 +267,16 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
     def _end(self, frame: End) -> None:
         if frame.trailers:
             _check(frame.trailers)
-        self._free(frame.stream_id).response_end(frame.trailers)
+        exchange = self._exchanges[frame.stream_id]
+        if exchange.switched:
+            self._fading.add(frame.stream_id)
+            cast(Passage, exchange).upstream_ended()
+            self.schedule_flush()
+        else:
+            self._free(frame.stream_id).response_end(frame.trailers)
 
     def _reset(self, frame: Reset) -> None:
+        self._fading.discard(frame.stream_id)
         self._free(frame.stream_id).stream_reset(frame.code, frame.detail)
 
     def _refused(self, frame: Refused) -> None:

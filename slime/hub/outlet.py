@@ -34,6 +34,7 @@ class Ending(Enum):
     """What follows the last byte we write."""
 
     NONE = auto()
+    HALF = auto()
     CLOSE = auto()
     HALF_CLOSE = auto()
     DONE = auto()
@@ -124,8 +125,17 @@ class Outlet:
         """
         self._cork.pull()
         half = linger and hasattr(self._transport, "loseWriteConnection")
-        if self._ending is Ending.NONE:
+        if self._ending in (Ending.NONE, Ending.HALF):
             self._ending = Ending.HALF_CLOSE if half else Ending.CLOSE
+            self._progress = self._seconds()
+            if not self.is_blocked:
+                self._end_now()
+
+    def end_half(self) -> None:
+        """Close our half after what has been written, while the application's goes on for as long as it likes."""
+        self._cork.pull()
+        if self._ending is Ending.NONE:
+            self._ending = Ending.HALF
             self._progress = self._seconds()
             if not self.is_blocked:
                 self._end_now()
@@ -133,7 +143,9 @@ class Outlet:
     def _end_now(self) -> None:
         ending, self._ending = self._ending, Ending.DONE
         self._unregister()
-        if ending is Ending.HALF_CLOSE:
+        if ending is Ending.HALF:
+            self._ending = Ending.NONE
+        if ending in (Ending.HALF, Ending.HALF_CLOSE):
             self._transport.loseWriteConnection()
         else:
             self._transport.loseConnection()

@@ -300,7 +300,7 @@ class AgentPool:
     def release(self, exchange: Exchange) -> None:
         """The exchange's slot is free, and serves the next one at once."""
         seat = exchange.ticket.seat
-        if seat is not None and exchange.started_at:
+        if seat is not None and exchange.started_at and not exchange.switched:
             seat.measure(self._clock.seconds() - exchange.started_at)
             seat.rtt = seat.owner.rtt or 0.0
         self._perform(self._dispatcher.release(exchange.ticket))

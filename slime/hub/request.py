@@ -16,7 +16,7 @@ from zope.interface import Interface
 
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import encode_chunk, last_chunk
-from slime.http.head import Fields, RequestHead, ResponseHead, field_values, persists, serialise_response_head, tokens
+from slime.http.head import Fields, RequestHead, ResponseHead, field_values, serialise_response_head, stays_open, tokens
 from slime.hub.answers import Answer, Answered, Trouble, answer_for
 from slime.hub.ordinary import Buffering, Pump
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from slime.hub.channel import HttpChannel
     from slime.hub.site import GatewaySite
+    from slime.hub.switch import Successor
 
 __all__ = ["BodyReceiver", "IStreamedResource", "StreamedRequest"]
 
@@ -68,6 +69,7 @@ class StreamedRequest(Request):
     :ivar body_length: bytes of body to come; ``None`` when chunked.
     :ivar expectant: does the application hold the body back until somebody asks for it (``Expect: 100-continue``)?
     :ivar persistent: may the connection serve another request after this one?
+    :ivar upgrading: does ``Connection`` speak of an upgrade?
     :ivar receiver: who takes the body.
     :ivar answer_bytes: bytes of response body written so far.
     :ivar located: the resource that the tree has for it, with the paths to and beyond it; ``None`` before it was asked.
@@ -82,6 +84,7 @@ class StreamedRequest(Request):
     body_complete = False
     expectant = False
     persistent = True
+    upgrading = False
     answer_started = False
     answer_bytes = 0
     located: tuple[IResource, list[bytes], list[bytes]] | None = None
@@ -106,7 +109,9 @@ class StreamedRequest(Request):
         self.body_length = body_length
         self.method, self.uri, self.clientproto = head.method, head.target, b"HTTP/" + head.version
         self.path = head.target.partition(b"?")[0]
-        self.persistent = persists(head)
+        options = tokens(head.fields, b"connection")
+        self.persistent = stays_open(head.version, options)
+        self.upgrading = b"upgrade" in options
         if body_length != 0 and head.version == b"1.1":
             self.expectant = b"100-continue" in tokens(head.fields, b"expect")
         try:
@@ -263,6 +268,21 @@ class StreamedRequest(Request):
             wanted = trailers and b"trailers" in tokens(self.head.fields, b"te")
             self.channel.write(last_chunk(trailers if wanted else []))
         self._finish()
+
+    def switch(self, head: ResponseHead, successor: Successor) -> bytes:
+        """Pass a ``101`` on; from here on what is written and read are raw bytes.
+
+        :param successor: who takes what the connection brings.
+        :returns: what it has brought already.
+        """
+        self.answer_started = True
+        self.persistent = False
+        self.channel.write(serialise_response_head(head))
+        return self.channel.switch(successor)
+
+    def end_half(self) -> None:
+        """After a switch: nothing more will be written, but the application may go on."""
+        self.channel.end_half()
 
     def answer_abort(self) -> None:
         """The response cannot be completed, and its beginning is out: cut the connection."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-__all__ = ["Assignment", "Balance", "Decision", "Revocation", "Rights", "Seat", "Ticket"]
+__all__ = ["Assignment", "Balance", "Decision", "Revocation", "Rights", "Seat", "Ticket", "scope_path"]
 
 #: How much the latest service time counts in an agent's mean.
 WEIGHT = 0.2
@@ -151,3 +151,17 @@ class Revocation(NamedTuple):
 
 
 Decision = Assignment | Revocation
+
+
+def scope_path(path: bytes) -> str:
+    """The path that scope rules are asked about: none at all when it has dot segments.
+
+    An upstream may resolve ``/public/../secret`` to ``/secret``; so a path with dot segments, plain or
+    percent-encoded, is only for agents that may serve every path.
+    """
+    text = path.decode("latin-1")
+    if "." in text or "%2" in text:
+        segments = text.lower().replace("%2e", ".").replace("%2f", "/").replace("\\", "/").split("/")
+        if "." in segments or ".." in segments:
+            return ""
+    return text

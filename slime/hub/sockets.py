@@ -7,10 +7,11 @@ import select
 import struct
 import termios
 
-__all__ = ["hung_up", "unsent"]
+__all__ = ["broken", "hung_up", "unsent"]
 
 _NUMBER = struct.Struct("@i")
-_GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR | select.POLLNVAL
+_BROKEN = select.POLLERR | select.POLLNVAL
+_GONE = select.POLLRDHUP | select.POLLHUP | _BROKEN
 
 
 def hung_up(descriptor: int) -> bool:
@@ -20,11 +21,18 @@ def hung_up(descriptor: int) -> bool:
 
     :param descriptor: of a socket; a negative one belongs to no socket any more.
     """
-    if descriptor < 0:
-        return True
+    return descriptor < 0 or _state(descriptor) & _GONE != 0
+
+
+def broken(descriptor: int) -> bool:
+    """Has the connection been reset, or failed otherwise? As :func:`hung_up`, but a peer may have closed its end."""
+    return descriptor < 0 or _state(descriptor) & _BROKEN != 0
+
+
+def _state(descriptor: int) -> int:
     poll = select.poll()
     poll.register(descriptor, select.POLLRDHUP)
-    return any(events & _GONE for _, events in poll.poll(0))
+    return sum(events for _, events in poll.poll(0))
 
 
 def unsent(descriptor: int) -> int:
