@@ -54,7 +54,7 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     pool = AgentPool(reactor, pool_limits(config), both(observer.finished, access.finished), observer)
     corks = Corks()
     door = Door(reactor, pool, link_policy(config, revoked), corks)
-    gateway = GatewayResource(pool, door, gateway_policy(config))
+    gateway = GatewayResource(pool, door, GatewayPolicy(config.app_password, config.queue_timeout))
     site = GatewaySite(gateway, reactor, channel_limits(config), both(observer.answered, access.answered), corks)
     hub = HubService(reactor, site, pool, access, config.grace)
     for description in config.listen:
@@ -94,15 +94,9 @@ def sweeper(reactor: IReactorTime, site: GatewaySite) -> TimerService:
     return service
 
 
-def gateway_policy(config: HubConfig) -> GatewayPolicy:
-    """The gateway's share of the settings."""
-    allowed = frozenset(protocol.lower().encode("ascii") for protocol in config.allow_upgrade)
-    return GatewayPolicy(config.app_password, config.queue_timeout, allowed)
-
-
 def pool_limits(config: HubConfig) -> PoolLimits:
     """The pool's share of the settings."""
-    policy = ExchangePolicy(config.max_body, config.replay_body, config.max_requeues, config.upgrade_idle)
+    policy = ExchangePolicy(config.max_body, config.replay_body, config.max_requeues)
     return PoolLimits(config.concurrent, config.max_queue, config.prefetch, Balance(config.balance), policy)
 
 
