@@ -108,6 +108,13 @@ class HandshakeTests(LinkCase):
         answer = b"HTTP/1.1 401 Unauthorized\r\nSlime-Error: unauthorized\r\n\r\n"
         self.assertEqual(self._refused(answer), LinkEnd("the hub answers 401 unauthorized", Verdict.REFUSED))
 
+    def test_no_certificate(self) -> None:
+        """The way out of this refusal is another one."""
+        field = b'WWW-Authenticate: Certificate realm="slime"'
+        end = self._refused(b"HTTP/1.1 401 Unauthorized\r\nSlime-Error: unauthorized\r\n" + field + b"\r\n\r\n")
+        self.assertIn("401 unauthorized: it wants a client certificate, over TLS (--client-cert)", end.reason)
+        self.assertIs(end.verdict, Verdict.REFUSED)
+
     def test_hub_is_draining(self) -> None:
         answer = b"HTTP/1.1 503 Service Unavailable\r\nSlime-Error: draining\r\nRetry-After: 7\r\n\r\n"
         expected = LinkEnd("the hub answers 503 draining", Verdict.LOST, retry_after=7.0)

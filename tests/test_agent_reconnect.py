@@ -14,6 +14,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from slime.agent.egress import ProxyError, ProxyRefusal
 from slime.agent.link import AgentLink, LinkEnd, LinkFactory, LinkPolicy, Verdict
 from slime.agent.reconnect import Backoff, Hub, LinkKeeper
 from slime.tunnel import Hello
@@ -121,6 +122,14 @@ class KeeperTests(SynchronousTestCase):
         self.assertEqual(len(self.endpoint.attempts), 1)
         self.clock.advance(0.1)
         self.assertEqual(len(self.endpoint.attempts), 2)
+
+    def test_proxy_that_refuses_is_asked_seldom(self) -> None:
+        """It would refuse again; one that fails in another way is like a hub that is away. None is a bug of ours."""
+        for error, rest in ((ProxyRefusal("the proxy p:1: no"), 30.0), (ProxyError("the proxy p:1: no"), 1.0)):
+            self.setUp()
+            self.keeper.start()
+            (event,) = self.logged(lambda error=error: self.endpoint.fail(error))  # type: ignore[misc]
+            self.assertEqual((event["reason"], event["rest"]), ("cannot connect: the proxy p:1: no", rest))
 
     def test_connection_takes_too_long(self) -> None:
         self.keeper.start()

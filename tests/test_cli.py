@@ -23,6 +23,7 @@ from slime import cli, names
 from slime.cli import main, split_command
 from slime.names import random_name
 from slime.tokens import AgentClaims, verify
+from tests.certificates import Authority
 
 
 class Case(SynchronousTestCase):
@@ -117,6 +118,17 @@ class WordTests(Case):
         self.assertTrue(line.startswith("slime agent run: upstream: --upstream: "), line)
         line = self.refused("hub", "run", "--secret=s", "--listen", "tcp:none")
         self.assertTrue(line.startswith("slime hub run: listen: 'tcp:none' makes no endpoint: ValueError: "), line)
+
+    def test_certificates(self) -> None:
+        """So is one in a file of certificates, and one that would keep every agent out."""
+        agent = ("agent", "run", "--token=t", "--hub=h", "--upstream=u:1")
+        for setting in ("ca", "client-cert", "upstream-client-cert"):
+            line = self.refused(*agent, f"--{setting}", "/gone")
+            self.assertEqual(line, f"slime agent run: {setting}: cannot read /gone: No such file or directory")
+        hub = ("hub", "run", "--secret=s", "--admin=off", "--agent-ca")
+        self.assertIn("slime hub run: agent-ca: cannot read /gone: No such file", self.refused(*hub, "/gone"))
+        authority, _ = Authority().issued.write(Path(self.mktemp()), "ca")
+        self.assertIn("agent-ca: agents show certificates over TLS alone", self.refused(*hub, str(authority)))
 
     def test_demo(self) -> None:
         """The demonstration judges its own options, and its status is the command's."""

@@ -7,6 +7,7 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import ErrorCode
+from slime.hub import links
 from slime.hub.links import LinkPolicy
 from slime.tunnel import (
     Capacity,
@@ -26,7 +27,7 @@ from slime.tunnel import (
     Welcome,
     encode,
 )
-from tests.link_fixture import AgentPeer, AppPeer, MemoryHub, token
+from tests.link_fixture import SECRET, AgentPeer, AppPeer, MemoryHub, token
 
 OK_HEAD = b"HTTP/1.1 200 OK\r\nX-Up: yes\r\n\r\n"
 
@@ -68,6 +69,16 @@ class DoorTests(SynchronousTestCase):
 
     def test_other_protocol(self) -> None:
         self.assertEqual(self.refusal(AgentPeer(self.hub, protocol=b"slime.v2")), (400, b"bad-request"))
+
+    def test_certificate(self) -> None:
+        """Where agents must have one, a token alone is not asked about; how it is shown is TLS's affair."""
+        hub = MemoryHub(LinkPolicy(SECRET, certified=True))
+        agent = AgentPeer(hub)
+        self.assertEqual(self.refusal(agent), (401, b"unauthorized"))
+        self.assertIn(b'WWW-Authenticate: Certificate realm="slime"\r\n', agent.answer)
+        self.patch(links, "shows_certificate", lambda transport: True)
+        self.assertEqual(self.refusal(AgentPeer(hub, "nonsense")), (401, b"unauthorized"))
+        self.assertTrue(AgentPeer(hub).answer.startswith(b"HTTP/1.1 101 "))
 
     def test_draining_hub(self) -> None:
         self.hub.pool.drain()

@@ -605,6 +605,12 @@ class ValueTests(SynchronousTestCase):
                      "::1", "[::1", "a b", "http://hub\n"):
             self.assertIn("not a hub's address", str(self.assertRaises(ValueError, values.HUB_ADDRESS.parse, text)))
 
+    def test_no_network(self) -> None:
+        """What is no network of proxies is refused; one that is written in a confusing way, too."""
+        for text in ("", "localhost", "10.0.0.0/33", "10.0.0", "10.0.0.0/8/8", "unix:/run/x"):
+            self.assertIn("not a network; write", str(self.assertRaises(ValueError, values.NETWORKS.parse, text)))
+        self.assertIn("bits set", str(self.assertRaises(ValueError, values.NETWORKS.parse, "10.0.0.1/8")))
+
     def test_printable(self) -> None:
         """A name that would spoil a log line is refused."""
         self.assertIn("not printable", str(self.assertRaises(ValueError, values.TEXT.parse, "a\nb")))

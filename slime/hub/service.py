@@ -10,24 +10,26 @@ from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
-from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slime.direct import Corks
 from slime.http.head import HeadLimits
+from slime.http.route import TrustedProxies
 from slime.hub.access import AccessLog, NoAccessLog, json_line, text_line
 from slime.hub.admin.service import Watched, build_admin
 from slime.hub.channel import ChannelLimits
 from slime.hub.exchange import ExchangePolicy
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.links import Door, LinkPolicy
+from slime.hub.listening import hub_endpoint
 from slime.hub.observe import Observer
 from slime.hub.pool import AgentPool, PoolLimits
 from slime.hub.revocations import DEFAULT_STATE_DIR, Revocations
 from slime.hub.seats import Balance
 from slime.hub.site import GatewaySite
 from slime.log import raw_sink
+from slime.pem import certificates_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -46,7 +48,7 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     """A hub as a Twisted service.
 
     :param reactor: the reactor everything runs on.
-    :raises ValueError: a ``--listen`` description is not an endpoint string.
+    :raises ValueError: a ``--listen`` description is not an endpoint string, or ``--agent-ca`` holds no certificates.
     """
     access = access_log(reactor, config)
     observer = Observer(time.time)
@@ -54,11 +56,12 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     pool = AgentPool(reactor, pool_limits(config), both(observer.finished, access.finished), observer)
     corks = Corks()
     door = Door(reactor, pool, link_policy(config, revoked), corks)
-    gateway = GatewayResource(pool, door, GatewayPolicy(config.app_password, config.queue_timeout))
+    gateway = GatewayResource(pool, door, gateway_policy(config))
     site = GatewaySite(gateway, reactor, channel_limits(config), both(observer.answered, access.answered), corks)
     hub = HubService(reactor, site, pool, access, config.grace)
+    authorities = certificates_in(config.agent_ca) if config.agent_ca else []
     for description in config.listen:
-        Listener(serverFromString(reactor, description), site).setServiceParent(hub)
+        Listener(hub_endpoint(reactor, description, authorities), site).setServiceParent(hub)
     sweeper(reactor, site).setServiceParent(hub)
     if config.admin is not None:
         build_admin(reactor, config, Watched(pool, site, observer, revoked)).setServiceParent(hub)
@@ -100,10 +103,21 @@ def pool_limits(config: HubConfig) -> PoolLimits:
     return PoolLimits(config.concurrent, config.max_queue, config.prefetch, Balance(config.balance), policy)
 
 
+def gateway_policy(config: HubConfig) -> GatewayPolicy:
+    """The gateway's share of the settings."""
+    return GatewayPolicy(config.app_password, config.queue_timeout, TrustedProxies(config.trusted_proxies))
+
+
 def link_policy(config: HubConfig, revoked: Container[str] = frozenset()) -> LinkPolicy:
     """The links' share of the settings, and the tokens that are void."""
     return LinkPolicy(
-        config.secret, config.window, config.ping_interval, config.handshake_timeout, config.prefetch, revoked
+        secret=config.secret,
+        window=config.window,
+        ping_interval=config.ping_interval,
+        handshake_timeout=config.handshake_timeout,
+        prefetch=config.prefetch,
+        revoked=revoked,
+        certified=config.agent_ca is not None,
     )
 
 

@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from slime.log import log_through_twistd
 from slime.options import SettingsOptions, refuse
+from slime.pem import certificates_in
 from slime.process import supervised
 from slime.settings import HubConfig
 from slime.sources import load_hub
@@ -45,6 +46,7 @@ def makeService(options: Options) -> IService:
 
     check_endpoints(reactor, options.config.listen)
     check_admin(reactor, options.config)
+    check_authorities(options.config)
     hub = build_hub(reactor, options.config)
     Advice(options.config).setServiceParent(hub)
     return supervised(reactor, hub, options.config.grace, options.foreground)
@@ -74,6 +76,24 @@ def check_admin(reactor: Any, config: HubConfig) -> None:
             "without one, name an interface of this machine: interface=127.0.0.1",
         )
     check_endpoints(reactor, [config.admin], "admin")
+
+
+def check_authorities(config: HubConfig) -> None:
+    """End the process, with one line, over authorities that cannot be read, or that would keep every agent out."""
+    from slime.hub.listening import has_tls
+
+    if config.agent_ca is None:
+        return
+    try:
+        certificates_in(config.agent_ca)
+    except ValueError as problem:
+        refuse(Options.command, f"agent-ca: {problem}")
+    if not any(map(has_tls, config.listen)):
+        refuse(
+            Options.command,
+            "agent-ca: agents show certificates over TLS alone, and no endpoint has it; "
+            "add one: --listen ssl:8443:privateKey=hub.key:certKey=hub.crt",
+        )
 
 
 class Advice(Service):
