@@ -99,13 +99,15 @@ def sweeper(reactor: IReactorTime, site: GatewaySite) -> TimerService:
 
 def pool_limits(config: HubConfig) -> PoolLimits:
     """The pool's share of the settings."""
-    policy = ExchangePolicy(config.max_body, config.replay_body, config.max_requeues)
+    policy = ExchangePolicy(config.max_body, config.replay_body, config.max_requeues, config.upgrade_idle)
     return PoolLimits(config.concurrent, config.max_queue, config.prefetch, Balance(config.balance), policy)
 
 
 def gateway_policy(config: HubConfig) -> GatewayPolicy:
     """The gateway's share of the settings."""
-    return GatewayPolicy(config.app_password, config.queue_timeout, TrustedProxies(config.trusted_proxies))
+    allowed = frozenset(protocol.lower().encode("ascii") for protocol in config.allow_upgrade)
+    proxies = TrustedProxies(config.trusted_proxies)
+    return GatewayPolicy(config.app_password, config.queue_timeout, proxies, allowed)
 
 
 def link_policy(config: HubConfig, revoked: Container[str] = frozenset()) -> LinkPolicy:
