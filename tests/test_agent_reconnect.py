@@ -29,8 +29,9 @@ class BackoffTests(SynchronousTestCase):
         backoff = Backoff(longest, lambda: chance)
         return [backoff.after(end) for end in ends]
 
-    def test_bound_doubles(self) -> None:
-        self.assertEqual(self._rests([LOST] * 8), [1, 2, 4, 8, 16, 32, 60, 60])
+    def test_bound_grows(self) -> None:
+        self.assertEqual(self._rests([LOST] * 4), [1, 1.5, 2.25, 3.375])
+        self.assertEqual(self._rests([LOST] * 12)[-2:], [1.5**10, 60])
 
     def test_bound_stays(self) -> None:
         """Not even after days is there an overflow."""
@@ -40,19 +41,20 @@ class BackoffTests(SynchronousTestCase):
         self.assertEqual(self._rests([LOST] * 3, chance=0.0), [0, 0, 0])
 
     def test_link_that_lived_begins_anew(self) -> None:
-        lived = LinkEnd("lost", lived=30.0)
-        self.assertEqual(self._rests([LOST, LOST, LOST, lived, LOST]), [1, 2, 4, 1, 2])
+        """However often it is lost: who holds in between is back within a second."""
+        lived = LinkEnd("lost", lived=2.0)
+        self.assertEqual(self._rests([LOST, LOST, LOST, lived, lived, LOST]), [1, 1.5, 2.25, 1, 1, 1.5])
 
     def test_welcome_alone_is_no_new_beginning(self) -> None:
         """A hub that drops every link after a moment is not dialled every second."""
-        self.assertEqual(self._rests([LinkEnd("lost", lived=29.0)] * 4), [1, 2, 4, 8])
+        self.assertEqual(self._rests([LinkEnd("lost", lived=1.9)] * 4), [1, 1.5, 2.25, 3.375])
 
     def test_refusal_is_slow(self) -> None:
         self.assertEqual(self._rests([REFUSED, REFUSED]), [30, 30])
         self.assertEqual(self._rests([REFUSED, REFUSED], chance=0.0), [15, 15])
 
     def test_refusal_grows_to_the_longest_rest(self) -> None:
-        self.assertEqual(self._rests([REFUSED] * 8)[-1], 60)
+        self.assertEqual(self._rests([REFUSED] * 12)[-1], 60)
         self.assertEqual(self._rests([REFUSED], longest=5.0), [5])
 
     def test_hub_asks_for_time(self) -> None:

@@ -19,22 +19,23 @@ from slime.agent.link import AgentLink, LinkEnd, Verdict
 
 __all__ = ["Backoff", "Hub", "LinkKeeper"]
 
-#: Seconds of the first rest, at most; each further one may be twice as long.
-BASE = 1.0
+#: Seconds of the first rest, at most, and how much longer each further one may be: slowly longer, so that the rest
+#: that a hub's return falls into is short beside the time that it was away.
+BASE, GROWTH = 1.0, 1.5
 
 #: Seconds of the first rest after a refusal: whoever refused will most likely do so again.
 SLOW = 30.0
 
 #: Seconds that a link must have lived for the attempts before it to be forgotten. Not the connection counts, nor
-#: the handshake: a hub that accepts and then drops every link must not be dialled every second.
-SETTLED = 30.0
+#: the handshake: a hub that accepts and then drops every link is dialled more and more seldom.
+SETTLED = 2.0
 
 
 _EXPECTED = (ProxyError, ConnectError, ConnectingCancelledError, OSError, defer.TimeoutError)
 
 
 class Backoff:
-    """How long to rest between links: full jitter under a bound that doubles. Pure but for ``random``.
+    """How long to rest between links: full jitter under a bound that grows. Pure but for ``random``.
 
     :param longest: seconds of the longest rest.
     :param random: gives numbers from 0 to 1.
@@ -49,7 +50,7 @@ class Backoff:
         """Seconds to rest after a link ended like this."""
         if end.lived >= SETTLED:
             self._attempts = 0
-        bound = min(self._longest, BASE * 2.0 ** min(self._attempts, 16))
+        bound = min(self._longest, BASE * GROWTH ** min(self._attempts, 32))
         self._attempts += 1
         rest = bound * self._random()
         if end.verdict is Verdict.REFUSED:
