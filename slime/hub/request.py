@@ -7,33 +7,24 @@ Resources that provide :class:`IStreamedResource` get the body as it arrives and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.server import Request
 from zope.interface import Interface
 
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import encode_chunk, last_chunk
-from slime.http.head import Fields, RequestHead, ResponseHead, field_values, serialise_response_head, stays_open, tokens
+from slime.http.head import Fields, RequestHead, ResponseHead, serialise_response_head, stays_open, tokens
 from slime.hub.answers import Answer, Answered, Trouble, answer_for
-from slime.hub.ordinary import Buffering, Pump
+from slime.hub.ordinary import NO_BODY, Buffering, OrdinaryRequest
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IPushProducer
-    from twisted.web.http_headers import Headers
-    from twisted.web.resource import IResource
 
     from slime.hub.channel import HttpChannel
-    from slime.hub.site import GatewaySite
     from slime.hub.switch import Successor
 
 __all__ = ["BodyReceiver", "IStreamedResource", "StreamedRequest"]
-
-DISCARDED_BODY_LIMIT = 64 * 1024
-_NO_BODY = frozenset({204, 304})
-_BOUNDING = (b"content-length", b"transfer-encoding")
 
 
 class IStreamedResource(Interface):
@@ -62,36 +53,22 @@ class BodyReceiver(Protocol):
         """All that was written has gone out to the application."""
 
 
-class StreamedRequest(Request):
+class StreamedRequest(OrdinaryRequest):
     """One request on an :class:`~slime.hub.channel.HttpChannel`.
 
-    :ivar head: the request's head, as read.
-    :ivar body_length: bytes of body to come; ``None`` when chunked.
     :ivar expectant: does the application hold the body back until somebody asks for it (``Expect: 100-continue``)?
-    :ivar persistent: may the connection serve another request after this one?
     :ivar upgrading: does ``Connection`` speak of an upgrade?
     :ivar receiver: who takes the body.
     :ivar answer_bytes: bytes of response body written so far.
-    :ivar located: the resource that the tree has for it, with the paths to and beyond it; ``None`` before it was asked.
     """
 
     _log = Logger()
-    channel: HttpChannel  # type: ignore[assignment]
-    site: GatewaySite
-    head: RequestHead
     receiver: BodyReceiver | None = None
-    body_length: int | None = 0
-    body_complete = False
     expectant = False
-    persistent = True
     upgrading = False
     answer_started = False
     answer_bytes = 0
-    located: tuple[IResource, list[bytes], list[bytes]] | None = None
-    defaultContentType = None
     _answer_chunked = False
-    _push_producer: IPushProducer | None = None
-    _declared: int | None = None
 
     def __init__(self, channel: HttpChannel) -> None:
         """Much leaner than Twisted's own, which :meth:`_enter_tree` makes up for."""
@@ -129,17 +106,6 @@ class StreamedRequest(Request):
         else:
             self.receiver = Buffering(self)
 
-    def _enter_tree(self) -> IResource | None:
-        """Become what Twisted's resources know, and look for the one that is wanted."""
-        super().__init__(self.channel)
-        for name, value in self.head.fields:
-            self.requestHeaders.addRawHeader(name, value)
-        self.parseCookies()
-        if self.path == b"*":
-            return None
-        self.prepath, self.postpath = [], self.site.segments(self.path)
-        return self.site.getResourceFor(self)
-
     def _give_up(self) -> None:
         """Answer for a resource that raised; who has taken the request hears that it is over."""
         if self.receiver is not None:
@@ -167,35 +133,20 @@ class StreamedRequest(Request):
         else:
             self.fail(Trouble(error.code, error.detail))
 
-    def blocked(self) -> None:
-        """From the channel: the application reads more slowly than it is written to."""
-        if self._push_producer is not None:
-            self._push_producer.pauseProducing()
-
     def drained(self) -> None:
         """From the channel: the application has read everything."""
+        super().drained()
         if self.receiver is not None:
             self.receiver.drained()
-        if self._push_producer is not None:
-            self._push_producer.resumeProducing()
 
     def connectionLost(self, reason: Failure) -> None:
         """From the channel: the application is gone."""
         receiver, self.receiver = self.receiver, None
-        producer = self._push_producer
-        self.unregisterProducer()
         super().connectionLost(reason)
-        if producer is not None:
-            producer.stopProducing()
         if receiver is not None:
             receiver.left()
 
     # -- the gateway's side ---------------------------------------------------------------------------------------
-
-    @property
-    def write_blocked(self) -> bool:
-        """Is the application slower than we are?"""
-        return self.channel.write_blocked
 
     def pause_body(self) -> None:
         """Enough of the body for now."""
@@ -228,7 +179,7 @@ class StreamedRequest(Request):
 
     def _framing(self, status: int, length: int | None) -> Fields:
         fields: Fields = []
-        if self.method != b"HEAD" and status not in _NO_BODY:
+        if self.method != b"HEAD" and status not in NO_BODY:
             if length is not None:
                 fields.append((b"Content-Length", b"%d" % length))
             elif self.head.version == b"1.1":
@@ -237,22 +188,6 @@ class StreamedRequest(Request):
             else:
                 self.persistent = False
         return fields + self._connection()
-
-    def _connection(self) -> Fields:
-        """What the answer's head says of the connection's future; it is decided here."""
-        if self.persistent and (self.site.draining or not self._body_ends()):
-            self.persistent = False
-        if not self.persistent:
-            return [(b"Connection", b"close")]
-        return [(b"Connection", b"keep-alive")] if self.head.version == b"1.0" else []
-
-    def _body_ends(self) -> bool:
-        """Is the body here, or short and sure enough to come that the channel may read over it?"""
-        if self.body_complete or self.channel.body_at_hand():
-            return True
-        if self.body_length is None or self.body_length > DISCARDED_BODY_LIMIT:
-            return False
-        return not field_values(self.head.fields, b"expect")
 
     def answer_data(self, data: bytes) -> None:
         """Some of the response's body; it is on its way in this turn of the reactor."""
@@ -287,7 +222,7 @@ class StreamedRequest(Request):
     def answer_abort(self) -> None:
         """The response cannot be completed, and its beginning is out: cut the connection."""
         self.receiver = None
-        self.channel.abortConnection()
+        super().answer_abort()
 
     def fail(self, trouble: Trouble, request_id: bytes = b"") -> None:
         """Answer with an error of ours; if an answer has begun already, cut it off.
@@ -319,54 +254,4 @@ class StreamedRequest(Request):
 
     def _cleanup(self) -> None:
         self.receiver = None
-        if self._declared is not None and self.sentLength != self._declared:
-            self.channel.abortConnection()
         super()._cleanup()
-
-    # -- ordinary resources ---------------------------------------------------------------------------------------
-
-    def ordinary_fields(self, headers: Headers) -> Fields:
-        """The fields of a response that an ordinary resource has begun, framing included."""
-        fields = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
-        bodiless = self.method == b"HEAD" or self.code in _NO_BODY
-        bounds = [(low, value) for name, value in fields if (low := name.lower()) in _BOUNDING]
-        if b"close" in tokens(fields, b"connection") or not (bounds or bodiless):
-            self.persistent = False
-        if not bodiless and bounds and bounds[0][0] == b"content-length":
-            self._declared = int(bounds[0][1])
-        return [field for field in fields if field[0].lower() != b"connection"] + self._connection()
-
-    def processingFailed(self, reason: Failure) -> Failure:
-        """A resource raised: an answer that has begun must not look complete."""
-        if not (self.startedWriting or self.finished or self._disconnected):
-            return cast(Failure, super().processingFailed(reason))
-        self._log.failure("a resource failed in the middle of its answer", reason)
-        if not (self.finished or self._disconnected):
-            self.answer_abort()
-        return reason
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """An ordinary resource produces its response by itself.
-
-        :raises ValueError: there is a producer already.
-        """
-        if self.producer is not None:
-            raise ValueError("a producer is registered already")
-        if self._disconnected:
-            producer.stopProducing()
-            return
-        self.producer = producer
-        self._push_producer = producer if streaming else Pump(self, producer, self.site.cooperator)
-        if self.write_blocked:
-            self.blocked()
-
-    def unregisterProducer(self) -> None:
-        """The producer is done."""
-        self.producer = self._push_producer = None
-
-    def producer_failed(self, failure: Failure) -> None:
-        """A producer raised: what it has produced must not look complete."""
-        self._log.failure("a producer of a response failed", failure)
-        if self.producer is not None:
-            self.unregisterProducer()
-            self.answer_abort()
