@@ -23,7 +23,8 @@ from slime.errors import BadMessage, ErrorCode
 from slime.http.head import HeadLimits, RequestHead, ResponseHead, serialise_response_head
 from slime.http.parser import Data, EndOfMessage, RequestParser, Signal
 from slime.hub.answers import Answered, Trouble, answer_for
-from slime.hub.inlet import ANYTHING, PIPELINE, UPLOAD, Inlet, Wait
+from slime.hub.ending import Endable
+from slime.hub.inlet import PIPELINE, UPLOAD, Inlet, Wait
 from slime.hub.outlet import Outlet
 from slime.hub.request import StreamedRequest
 from slime.hub.sender import known_address
@@ -95,10 +96,8 @@ class RequestSide(Protocol):
         cast(StreamedRequest, self._request).fail(Trouble(ErrorCode.BAD_REQUEST, "the form cannot be read"))
 
 
-class HttpChannel(RequestSide, Switchable):
-    """One connection of an application, or of an agent until it has upgraded.
-
-    """
+class HttpChannel(RequestSide, Switchable, Endable):
+    """One connection of an application, or of an agent until it has upgraded."""
 
     site: GatewaySite
     requestFactory: Any
@@ -214,11 +213,6 @@ class HttpChannel(RequestSide, Switchable):
         if self._request is None and self._message_ended:
             self.site.corks.during(self._go_on)
 
-    def body_at_hand(self) -> bool:
-        """Has the whole body of the request in progress arrived, delivered or not?"""
-        length = self._parser.body_length
-        return self._message_ended or (length is not None and self._parser.buffered >= length)
-
     def _settle(self) -> None:
         """After a batch of events: which deadline runs, and may more be read?"""
         parser = self._parser
@@ -286,55 +280,3 @@ class HttpChannel(RequestSide, Switchable):
             self.close_gently(unread=self._more_to_come)
         elif self._message_ended:
             self._go_on()
-
-    def loseConnection(self) -> None:
-        """Close when everything written has been sent."""
-        self.close_gently()
-
-    def abortConnection(self) -> None:
-        """Cut the connection: the application must not take what it got for complete."""
-        self._closing = True
-        self.outlet.abort()
-
-    # -- ending ---------------------------------------------------------------------------------------------------
-
-    def close_gently(self, unread: bool = False) -> None:
-        """End the connection after what has been written.
-
-        :param unread: more input may be on its way than what has come says.
-        """
-        if self._closing:
-            return
-        self._closing = True
-        unread = unread or self.inlet.pauses != 0 or self._more_follows()
-        self.inlet.resume(ANYTHING)
-        self.outlet.end(linger=unread and not self.isSecure())
-
-    def _more_follows(self) -> bool:
-        """Is there, or must there come, more than the request that was last begun?"""
-        parser = self._parser
-        if self._message_ended or parser.head is None:
-            return parser.buffered > 0
-        return not self.body_at_hand() or parser.buffered > (parser.body_length or 0)
-
-    def drain(self) -> None:
-        """The hub is shutting down: close, unless an answer is in progress (it will say ``Connection: close``)."""
-        if self._request is None:
-            self.close_gently()
-
-    # -- time -----------------------------------------------------------------------------------------------------
-
-    def check(self, now: float) -> None:
-        """The sweep calls this once a second: enforce what has run out."""
-        if self.inlet.hung_up() or self.outlet.stalled(now, self.limits):
-            self.abortConnection()
-        elif self._successor is not None:
-            self._successor.check(now)
-        elif self.inlet.expired(now) and not self._closing:
-            self._expired()
-
-    def _expired(self) -> None:
-        if self._parser.mid_message and not self.inlet.pauses & UPLOAD:
-            self._refuse(BadMessage(ErrorCode.REQUEST_TIMEOUT, "the request stopped arriving"))
-        elif self.inlet.wait is not Wait.BODY:
-            self.close_gently()

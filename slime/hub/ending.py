@@ -1,0 +1,88 @@
+"""How a connection ends: gently, at once, or because somebody's time is over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from slime.errors import BadMessage, ErrorCode
+from slime.http.parser import RequestParser
+from slime.hub.inlet import ANYTHING, UPLOAD, Inlet, Wait
+from slime.hub.outlet import Outlet
+
+if TYPE_CHECKING:
+    from slime.hub.channel import ChannelLimits
+    from slime.hub.switch import Successor
+
+__all__ = ["Endable"]
+
+
+class Endable:
+    """The part of a channel that ends its connection."""
+
+    limits: ChannelLimits
+    inlet: Inlet
+    outlet: Outlet
+    _request: Any
+    _parser: RequestParser
+    _successor: Successor | None
+    _message_ended: bool
+    _closing: bool
+
+    if TYPE_CHECKING:
+
+        def isSecure(self) -> bool: ...
+
+        def _refuse(self, error: BadMessage) -> None: ...
+
+    def body_at_hand(self) -> bool:
+        """Has the whole body of the request in progress arrived, delivered or not?"""
+        length = self._parser.body_length
+        return self._message_ended or (length is not None and self._parser.buffered >= length)
+
+    def loseConnection(self) -> None:
+        """Close when everything written has been sent."""
+        self.close_gently()
+
+    def abortConnection(self) -> None:
+        """Cut the connection: the application must not take what it got for complete."""
+        self._closing = True
+        self.outlet.abort()
+
+    def close_gently(self, unread: bool = False) -> None:
+        """End the connection after what has been written.
+
+        :param unread: more input may be on its way than what has come says.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        unread = unread or self.inlet.pauses != 0 or self._more_follows()
+        self.inlet.resume(ANYTHING)
+        self.outlet.end(linger=unread and not self.isSecure())
+
+    def _more_follows(self) -> bool:
+        """Is there, or must there come, more than the request that was last begun?"""
+        parser = self._parser
+        if self._message_ended or parser.head is None:
+            return parser.buffered > 0
+        return not self.body_at_hand() or parser.buffered > (parser.body_length or 0)
+
+    def drain(self) -> None:
+        """The hub is shutting down: close, unless an answer is in progress (it will say ``Connection: close``)."""
+        if self._request is None:
+            self.close_gently()
+
+    def check(self, now: float) -> None:
+        """The sweep calls this once a second: enforce what has run out."""
+        if self.inlet.hung_up() or self.outlet.stalled(now, self.limits):
+            self.abortConnection()
+        elif self._successor is not None:
+            self._successor.check(now)
+        elif self.inlet.expired(now) and not self._closing:
+            self._expired()
+
+    def _expired(self) -> None:
+        if self._parser.mid_message and not self.inlet.pauses & UPLOAD:
+            self._refuse(BadMessage(ErrorCode.REQUEST_TIMEOUT, "the request stopped arriving"))
+        elif self.inlet.wait is not Wait.BODY:
+            self.close_gently()
