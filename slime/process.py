@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Protocol, cast, runtime_checkable
 
 from twisted.application.service import IService, Service
 from twisted.internet import defer
@@ -19,10 +19,23 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["run_service", "supervised"]
+from slime.notify import Herald
+
+__all__ = ["Reporting", "run_service", "supervised"]
 
 #: Seconds after the grace in which a service, having given up on what ran, closes what is left.
 LAST_STEPS = 5.0
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A service that can say how it is; service managers want to know."""
+
+    def when_ready(self) -> Deferred[None]:
+        """Fires once, when the service, having been started, does what it is for."""
+
+    def status(self) -> str:
+        """What it is doing, in one line."""
 
 
 class _Supervised(Service):
@@ -41,6 +54,7 @@ class _Supervised(Service):
         self._inner = inner
         self._grace = grace
         self._foreground = foreground
+        self._herald = Herald(reactor, os.environ, inner.status if isinstance(inner, Reporting) else str)
 
     def privilegedStartService(self) -> None:
         self._start(self._inner.privilegedStartService)
@@ -50,6 +64,14 @@ class _Supervised(Service):
         self._start(self._inner.startService)
         self._reactor.addSystemEventTrigger("before", "shutdown", _next_signal_ends_at_once)
         self._reactor.callWhenRunning(_settle_memory)
+        self._herald.waiting()
+        if isinstance(self._inner, Reporting):
+            self._inner.when_ready().addCallback(self._ready)
+        else:
+            self._herald.ready()
+
+    def _ready(self, result: object) -> None:
+        self._herald.ready()
 
     def _start(self, step: Callable[[], object]) -> None:
         try:
@@ -72,6 +94,7 @@ class _Supervised(Service):
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
+        self._herald.stopping()
         stopped: Deferred[Any] = maybeDeferred(self._inner.stopService)
         stopped.addTimeout(self._grace + LAST_STEPS, self._reactor)
         return stopped.addErrback(self._out_of_time)

@@ -71,11 +71,13 @@ class LinkPolicy:
     :ivar hello: who this agent is.
     :ivar ping_interval: seconds between signs of life.
     :ivar handshake_timeout: seconds from the connection to WELCOME.
+    :ivar on_linked: called whenever the hub has let the agent in.
     """
 
     hello: Hello
     ping_interval: float = 10.0
     handshake_timeout: float = 10.0
+    on_linked: Callable[[], object] = lambda: None
 
 
 class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[misc]
@@ -175,6 +177,11 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
         if drained is not None:
             drained.callback(None)
 
+    @property
+    def linked(self) -> bool:
+        """Has the hub let the agent in, and is the link up?"""
+        return self._welcomed_at is not None and self.alive
+
     # -- what workers call ----------------------------------------------------------------------------------------
 
     def queued(self, stream_id: int) -> int:
@@ -197,6 +204,7 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
         self._welcomed_at = self._clock.seconds()
         self.established(self._policy.ping_interval)
         self._log.info("linked to the hub at {peer}", peer=self.peer, session=frame.session)
+        self._policy.on_linked()
 
     def _drain_received(self, frame: Drain) -> None:
         self._log.info("the hub at {peer} is about to stop", peer=self.peer)

@@ -101,6 +101,11 @@ class LinkKeeper:
         self._loop = Deferred.fromCoroutine(self._keep_linked())
         self._loop.addErrback(self._ended)
 
+    @property
+    def linked(self) -> bool:
+        """Is the agent at its hub's service?"""
+        return self._link is not None and self._link.linked
+
     def stop(self, grace: float) -> Deferred[None]:
         """Let what runs on the link end, for ``grace`` seconds at most; fires when the connection is gone."""
         return Deferred.fromCoroutine(self._stop(grace))

@@ -50,19 +50,46 @@ class Member:
     shop: Workshop
 
 
+class Once:
+    """Something that may happen often, of which the first time counts.
+
+    :ivar event: fires then.
+    """
+
+    def __init__(self) -> None:
+        self.event: Deferred[None] = Deferred()
+
+    def __call__(self) -> None:
+        if not self.event.called:
+            self.event.callback(None)
+
+
 class AgentService(Service):
     """Runs agents. Stopping takes nothing new and waits for what runs, as long as the grace allows.
 
     :param grace: seconds.
     :param warnings: what to say loudly at each start.
+    :param linked: fires when the first agent has been let in by its hub.
     """
 
     _log = Logger()
 
-    def __init__(self, members: Sequence[Member], grace: float, warnings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, members: Sequence[Member], grace: float, warnings: Sequence[str] = (), linked: Once | None = None
+    ) -> None:
         self._members = members
         self._grace = grace
         self._warnings = warnings
+        self._linked = linked or Once()
+
+    def when_ready(self) -> Deferred[None]:
+        """An agent is ready when a hub has let it in; one of several upstreams is enough."""
+        return self._linked.event
+
+    def status(self) -> str:
+        """How many are linked, in one line."""
+        linked = sum(member.keeper.linked for member in self._members)
+        return f"{linked} of {len(self._members)} agents are linked to the hub"
 
     def startService(self) -> None:
         super().startService()
@@ -93,9 +120,10 @@ def build_agent(reactor: Any, config: AgentConfig) -> IService:
     ways = ways_out(config)
     targets = [upstream(text, config, ways.upstreams) for text in config.upstreams]
     ids = agent_ids(config, targets)
-    members = [build_member(reactor, config, ways.hub, *pair) for pair in zip(targets, ids, strict=True)]
+    linked = Once()
+    members = [build_member(reactor, config, ways.hub, *pair, linked) for pair in zip(targets, ids, strict=True)]
     warnings = warnings_about(ways.upstreams, [(target.label, target.place) for target in targets])
-    return cast(IService, AgentService(members, config.grace, list(warnings)))
+    return cast(IService, AgentService(members, config.grace, list(warnings), linked))
 
 
 def upstream(text: str, config: AgentConfig, way: Egress) -> UpstreamTarget:
@@ -110,11 +138,13 @@ def agent_ids(config: AgentConfig, targets: Sequence[UpstreamTarget]) -> list[st
     return kept_ids(config.state_dir, [target.label for target in targets])
 
 
-def build_member(reactor: Any, config: AgentConfig, way: Egress, target: UpstreamTarget, agent_id: str) -> Member:
+def build_member(
+    reactor: Any, config: AgentConfig, way: Egress, target: UpstreamTarget, agent_id: str, linked: Once
+) -> Member:
     """One agent."""
     client = UpstreamClient(reactor, target, config)
     shop = Workshop(client, bounds(config))
-    policy = LinkPolicy(greeting(config, target, agent_id), config.ping_interval, config.handshake_timeout)
+    policy = LinkPolicy(greeting(config, target, agent_id), config.ping_interval, config.handshake_timeout, linked)
     factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
     backoff = Backoff(config.reconnect_max, SystemRandom().random)
     hub = hub_at(reactor, config.hub, config.handshake_timeout, way)

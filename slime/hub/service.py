@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
 from twisted.internet import defer
-from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -195,6 +195,16 @@ class HubService(MultiService):
         self._reactor = reactor
         self._access = access
         self._grace = grace
+
+    def when_ready(self) -> Deferred[None]:
+        """A hub that has started listens."""
+        return succeed(None)
+
+    def status(self) -> str:
+        """How many are here, in one line."""
+        waiting = self.pool.waiting
+        running = len(self.pool.exchanges) - waiting
+        return f"{len(self.pool.links)} agents are linked; {running} requests run, {waiting} wait"
 
     def stopService(self) -> Deferred[None]:
         """Take nothing new, tell agents, let what runs finish within the grace time, then close everything."""
