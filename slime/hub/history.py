@@ -127,7 +127,7 @@ class History:
         span = max(last.moment - first.moment, TICK)
         begun = list(map(sub, last.first_byte, first.first_byte))
         return Point(
-            at=self._observer.wall_clock(),
+            at=round(self._observer.wall_clock(), 3),
             rate=(last.ended - first.ended) / span,
             failed=(last.failed - first.failed) / span,
             first_byte_p50=quantile(begun, 0.5),

@@ -7,9 +7,10 @@ counted and not named.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from statistics import median
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -29,6 +30,11 @@ __all__ = ["Metrics"]
 SHOWN = tuple(index for index in range(len(BOUNDS)) if index % 10 in (0, 4, 7))
 PHASES = ("waiting", "sent", "running", "answering", "ending")
 OUTCOMES = ("ok", "left", *(code.slug for code in ErrorCode))
+#: There from the beginning, because a rate needs a first value.
+_OK, _BAD = ("ok", 2), ErrorCode.BAD_REQUEST.slug
+
+_Counted = TypeVar("_Counted")
+_Label = TypeVar("_Label")
 
 
 class Metrics:
@@ -69,14 +75,14 @@ class HubCollector(Collector):
         ended = CounterMetricFamily(
             "slime_exchanges", "Requests of applications that are over, by how they ended.", labels=["outcome", "code"]
         )
-        for (outcome, hundreds), count in observer.exchanges.items():
-            ended.add_metric([_known(outcome), f"{hundreds}xx" if hundreds else "none"], count)
+        for labels, count in _by_label({_OK: 0, **observer.exchanges}, _ending).items():
+            ended.add_metric(labels, count)
         yield ended
         refused = CounterMetricFamily(
             "slime_refused_requests", "Requests that were answered before they became exchanges.", labels=["error"]
         )
-        for slug, count in observer.refused.items():
-            refused.add_metric([_known(slug)], count)
+        for error, count in _by_label({_BAD: 0, **observer.refused}, _known).items():
+            refused.add_metric([error], count)
         yield refused
         yield _counter("request_body_bytes", "Bytes of request bodies.", observer.bytes_in)
         yield _counter("response_body_bytes", "Bytes of answers' bodies.", observer.bytes_out)
@@ -128,6 +134,19 @@ class HubCollector(Collector):
 
 def _known(outcome: str) -> str:
     return outcome if outcome in OUTCOMES else "other"
+
+
+def _ending(ended: tuple[str, int]) -> tuple[str, str]:
+    outcome, hundreds = ended
+    return _known(outcome), f"{hundreds}xx" if hundreds else "none"
+
+
+def _by_label(counts: Mapping[_Counted, int], label: Callable[[_Counted], _Label]) -> Counter[_Label]:
+    """Counts anew, by labels: each of these may stand once in an answer."""
+    sums: Counter[_Label] = Counter()
+    for counted, count in counts.items():
+        sums[label(counted)] += count
+    return sums
 
 
 def _counter(name: str, about: str, value: float) -> Metric:

@@ -199,9 +199,8 @@ def load_page() -> dict[tuple[str, ...], Reply]:
         ("",): folder / "page" / "index.html",
         ("api", "v1", "openapi.yaml"): folder / "openapi.yaml",
     }
-    for file in sorted((folder / "page").iterdir()):
-        if file.suffix in _TYPES:
-            files["page", file.name] = file
+    for suffix in _TYPES:
+        files.update({("page", file.name): file for file in (folder / "page").glob(f"*{suffix}")})
     return {path: _loaded(file) for path, file in files.items()}
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from slime.hub.site import GatewaySite
     from slime.settings import HubConfig
 
-__all__ = ["AdminService", "Watched", "build_admin"]
+__all__ = ["AdminService", "Watched", "build_admin", "site_address"]
 
 
 class AdminService(MultiService):
@@ -76,7 +76,7 @@ class AdminService(MultiService):
 
     def _listening(self, port: IListeningPort) -> None:
         self.port = port
-        self._log.info("the admin site is at {address}", address=_address(port.getHost(), self._endpoint))
+        self._log.info("the admin site is at {address}", address=site_address(port.getHost(), self._endpoint))
 
     def _cannot_listen(self, failure: Failure) -> None:
         error = failure.value
@@ -134,8 +134,11 @@ def build_admin(reactor: Any, config: HubConfig, watched: Watched) -> AdminServi
     return admin
 
 
-def _address(host: Any, endpoint: str) -> str:
-    """What to type into a browser, where there is such a thing."""
+def site_address(host: Any, endpoint: str) -> str:
+    """What to type into a browser, where there is such a thing.
+
+    :param host: where the port that listens is, as it says itself.
+    """
     if not hasattr(host, "port"):
         return str(host)
     name = f"[{host.host}]" if ":" in host.host else host.host
