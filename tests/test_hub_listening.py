@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from twisted.web.server import Request
 
 from slime.hub.channel import ChannelLimits
 from slime.hub.links import shows_certificate
-from slime.hub.listening import has_tls, hub_endpoint
+from slime.hub.listening import certificate_file, has_tls, hub_endpoint
 from slime.hub.site import GatewaySite
-from tests.certificates import Authority
+from tests.certificates import Authority, Issued
 
 AUTHORITY = Authority()
 OTHER = Authority("another authority")
@@ -50,6 +51,16 @@ class PlainTests(SynchronousTestCase):
     def test_nonsense(self) -> None:
         self.assertRaises(ValueError, hub_endpoint, reactor, "nonsense:1")
 
+    def test_certificate_file(self) -> None:
+        for description, path in (
+            ("ssl:443:privateKey=a.key:certKey=/x/a.crt:interface=::1", "/x/a.crt"),
+            (r"haproxy:ssl:443:privateKey=a\:b\\c:interface=::1", r"a:b\c"),
+            ("ssl:443:a.key:a.crt", None),
+            ("tcp:80", None),
+            (r"unix:/run/a\:certKey=b", None),
+        ):
+            self.assertEqual(certificate_file(description), path and Path(path))
+
     def test_has_tls(self) -> None:
         self.assertTrue(has_tls("ssl:443") and has_tls("haproxy:ssl:443"))
         self.assertFalse(has_tls("tcp:443") or has_tls("haproxy:tcp:443") or has_tls("unix:/ssl:"))
@@ -60,13 +71,15 @@ class TLSTests(TestCase):
 
     timeout = 20
 
-    async def listen(self, kind: str = "ssl", agents: bool = False) -> None:
+    async def listen(
+        self, kind: str = "ssl", agents: bool = False, issued: Issued | None = None, more: str = ""
+    ) -> None:
         folder = Path(self.mktemp())
-        certificate, key = AUTHORITY.issue("localhost").write(folder, "hub")
+        certificate, key = (issued or AUTHORITY.issue("localhost")).write(folder, "hub")
         self.ca, _ = AUTHORITY.issued.write(folder, "ca")
         self.identities = {name: authority.issue("agent").write(folder, name)
                            for name, authority in (("good", AUTHORITY), ("bad", OTHER))}  # fmt: skip
-        description = f"{kind}:0:privateKey={key}:certKey={certificate}:interface=127.0.0.1"
+        description = f"{kind}:0:privateKey={key}:certKey={certificate}:interface=127.0.0.1{more}"
         authorities = [AUTHORITY.issued.certificate] if agents else []
         site = GatewaySite(Mirror(), reactor, ChannelLimits())  # type: ignore[arg-type]
         port = await hub_endpoint(reactor, description, authorities).listen(site)
@@ -107,6 +120,17 @@ class TLSTests(TestCase):
         for protocols, agreed in ((("h2", "http/1.1"), "http/1.1"), (("http/1.1",), "http/1.1"), ((), None)):
             self.assertEqual(await self.meet(self.client(*protocols)), (agreed, b"127.0.0.1 True False"))
         self.assertIn("alert", await self.refused(self.client("h2")))
+
+    async def test_chain(self) -> None:
+        """What leads from the certificate to its authority is shown with it, from one file or from two."""
+        below = Authority("below", AUTHORITY)
+        issued = below.issue("localhost")
+        await self.listen(issued=issued)
+        self.assertEqual(await self.meet(self.client()), (None, b"127.0.0.1 True False"))
+        chain = Path(self.mktemp())
+        chain.write_bytes(below.issued.pem)
+        await self.listen(issued=replace(issued, chain=()), more=f":extraCertChain={chain}")
+        self.assertEqual(await self.meet(self.client()), (None, b"127.0.0.1 True False"))
 
     async def test_told(self) -> None:
         """HAProxy passes TLS through, and tells before it begins who has come."""

@@ -3,11 +3,16 @@
 Agents and applications come to the same port. So that agents can be asked for certificates there, every TLS port asks
 for one and takes none for an answer; who comes with one that is not good is turned away in the handshake, and
 :class:`slime.hub.links.Door` turns away agents that came without.
+
+A file that holds a certificate and, behind it, what leads to its authority is what authorities hand out and servers
+take. Twisted would show the first of them alone, and leave clients at a loss.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
@@ -17,6 +22,8 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from slime.pem import certificates_in
+
 __all__ = ["Ports", "has_tls", "hub_endpoint"]
 
 
@@ -25,8 +32,18 @@ def hub_endpoint(reactor: Any, description: str, authorities: Sequence[x509.Cert
 
     :param authorities: whose certificates agents have to show; without any, none are asked for.
     """
-    endpoint: IStreamServerEndpoint = serverFromString(Ports(reactor, authorities), description)
+    ports = Ports(reactor, authorities, certificate=certificate_file(description))
+    endpoint: IStreamServerEndpoint = serverFromString(ports, description)
     return endpoint
+
+
+def certificate_file(description: str) -> Path | None:
+    """The file that an endpoint takes its certificate from, if it names one."""
+    for argument in ("certKey", "privateKey"):
+        found = re.search(rf"(?<!\\):{argument}=((?:\\.|[^\\:])+)", description)
+        if found:
+            return Path(re.sub(r"\\(.)", r"\1", found[1]))
+    return None
 
 
 def has_tls(description: str) -> bool:
@@ -35,9 +52,15 @@ def has_tls(description: str) -> bool:
 
 
 class Ports:
-    """A reactor as endpoints see it, whose TLS ports are as a hub needs them."""
+    """A reactor as endpoints see it, whose TLS ports are as a hub needs them.
 
-    def __init__(self, reactor: Any, authorities: Sequence[x509.Certificate]) -> None:
+    :param certificate: the file that the port's certificate is in.
+    """
+
+    def __init__(
+        self, reactor: Any, authorities: Sequence[x509.Certificate], *, certificate: Path | None = None
+    ) -> None:
+        self._certificate = certificate
         self._reactor = reactor
         self._authorities = authorities
 
@@ -48,6 +71,9 @@ class Ports:
         self, port: int, factory: IProtocolFactory, contextFactory: Any, backlog: int = 50, interface: str = ""
     ) -> IListeningPort:
         """Listen for TLS."""
+        if self._certificate is not None and not contextFactory.extraCertChain:
+            chain = certificates_in(self._certificate)[1:]
+            contextFactory.extraCertChain = list(map(crypto.X509.from_cryptography, chain))
         if self._authorities:
             ask_for_certificates(contextFactory.getContext(), self._authorities)
         encrypted = self._encrypted(factory, contextFactory)
