@@ -39,6 +39,8 @@ CONFIGS = {
     "twistd --nodaemon slime-hub": HubConfig,
     "twistd --nodaemon slime-agent": AgentConfig,
 }
+#: Seconds that a busy machine may take for a step.
+PATIENCE = 60.0
 #: Of other programs, or of every command.
 FOREIGN = {"--help", "--version", "--once", "--nodaemon", "--now"}
 #: Never sent to an application: nothing was wrong, nobody is there, or the connection speaks HTTP no longer.
@@ -245,20 +247,20 @@ class FirstMinutesTests(SynchronousTestCase):
     def ask(self, beginning: str) -> list[str]:
         """What a curl command prints, but for its progress."""
         child = self.shell(self.block(beginning).replace("curl ", "curl -sS "))
-        self.assertEqual(child.wait(), 0, child.lines)
+        self.assertEqual(child.wait(PATIENCE), 0, child.lines)
         return child.lines
 
     def test_five_minutes(self) -> None:
         """Hub, token, toy and agent are started; a list and a stream come through."""
         made = self.shell(self.block("umask 077"))
-        self.assertEqual(made.wait(), 0, made.lines)
+        self.assertEqual(made.wait(PATIENCE), 0, made.lines)
         hub = self.shell(self.block("slime hub run"), last=True)
-        self.ports["8080"] = hub.wait_for(r"listening on .*port=(\d+)")[1]
+        self.ports["8080"] = hub.wait_for(r"listening on .*port=(\d+)", PATIENCE)[1]
         self.ports["8000"] = "0"
         toy = self.shell(self.block("slime.demo.upstream"), last=True)
-        self.ports["8000"] = toy.wait_for(r'"port": (\d+)')[1]
+        self.ports["8000"] = toy.wait_for(r'"port": (\d+)', PATIENCE)[1]
         self.shell(self.block("slime agent run"), last=True)
-        hub.wait_for("agent desk joined with 1 slots")
+        hub.wait_for("agent desk joined with 1 slots", PATIENCE)
         self.assertIn('"toy"', self.ask("v1/models")[0])
         words = self.ask("-N")
         self.assertEqual(sum('"content"' in line for line in words), 20)
