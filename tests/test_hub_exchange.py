@@ -112,7 +112,7 @@ class AgentRefusesTests(ExchangeTestCase):
     def test_too_long_to_keep(self) -> None:
         """What was sent on is not here any more."""
         self.app.send(request(b"/", CHUNKED, method=b"POST"))
-        for _ in range(5):
+        for _ in range(33):
             self.app.send(b"4000\r\n" + b"x" * 16384 + b"\r\n")
         self.alpha.refuse()
         self.assertEqual(self.problem(), (503, b"all-busy", None))

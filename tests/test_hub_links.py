@@ -197,6 +197,26 @@ class ExchangeOnLinkTests(SynchronousTestCase):
         self.assertEqual([link.agent_id for link in self.hub.pool.links], ["id", "idle"])
         self.assertEqual(second.channel._request.receiver.link.agent_id, "idle")  # type: ignore[union-attr]
 
+    def test_large_body_comes_back_whole(self) -> None:
+        """What was sent ahead and is asked back, or is refused, is given away again with all of its body."""
+        self.app.ask()
+        self.agent.frames()
+        self.agent.say(Started(1))
+        second = self.hub.app()
+        body = bytes(range(256)) * 1000
+        second.ask(fields=b"Slime-Block: 1\r\nContent-Length: 300000\r\n", method=b"POST", body=body)
+        self.assertEqual(len(self.body_of(self.agent.frames())), 256000)
+        self.agent.say(Capacity(0), Refused(2, ErrorCode.DRAINING))
+        other = AgentPeer(self.hub)
+        frames = other.hello(agent_id="other")
+        other.tunnel.consumed(1, 256000)
+        other.flush()
+        second.deliver(b"x" * 44000)
+        self.assertEqual(self.body_of(frames + other.frames()), body + b"x" * 44000)
+
+    def body_of(self, frames: list[Frame]) -> bytes:
+        return b"".join(frame.data for frame in frames if isinstance(frame, Data))
+
     def test_refused_goes_elsewhere(self) -> None:
         self.app.ask()
         self.agent.frames()

@@ -30,6 +30,8 @@ __all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wish
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 BODILESS = frozenset({204, 304})
 QUEUED_HIGH = 128 * 1024
+#: Bytes of a body kept until its request has begun: all that credit and queues let pass before that.
+UNSTARTED_BODY = 512 * 1024
 END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -197,8 +199,7 @@ class Exchange:
             self.request.pause_body()
 
     def _send_body(self, data: bytes) -> None:
-        if self.bytes_in > self._policy.replay_body:
-            self._kept = None
+        self._trim_kept()
         link = self.link
         if link is not None and link.send_body(self._stream_id, data) > QUEUED_HIGH:
             self.request.pause_body()
@@ -235,8 +236,7 @@ class Exchange:
         self._stream_id = link.open(self, ahead)
         for data in self._kept or ():
             link.send_body(self._stream_id, data)
-        if self.bytes_in > self._policy.replay_body:
-            self._kept = None
+        self._trim_kept()
         if self._trailers is not None and self.length != 0:
             link.end_body(self._stream_id, self._trailers)
         self.request.resume_body()
@@ -261,6 +261,7 @@ class Exchange:
     def upstream_started(self) -> None:
         """The agent has begun the upstream call: from now on the request may have had an effect."""
         self.started = Started.YES
+        self._trim_kept()
         self._keeper.started(self)
 
     def response_head(self, frame: Head) -> None:
@@ -359,8 +360,17 @@ class Exchange:
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
+    def _trim_kept(self) -> None:
+        """Until it has begun the request may have to go to another agent, and that is nobody's fault."""
+        limit = self._policy.replay_body
+        if self.started is Started.NO:
+            limit = max(limit, UNSTARTED_BODY)
+        if self.bytes_in > limit:
+            self._kept = None
+
     def _repeatable(self) -> bool:
-        return self._kept is not None and (self.wishes.retry or self.request.method in IDEMPOTENT)
+        harmless = self.wishes.retry or self.request.method in IDEMPOTENT
+        return harmless and self.bytes_in <= self._policy.replay_body
 
     def _try_elsewhere(self, trouble: Trouble) -> None:
         if self._kept is None or self.requeues >= self._policy.max_requeues:
