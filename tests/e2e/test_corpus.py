@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from slime.demo.children import Child
 from tests.e2e.harness import Application, SharedFleetTestCase, SlimeTestCase
 from tests.e2e.messages import BrokenError
 from tests.e2e.raw_cases import ANSWERS, CUT, PASSED, REFUSED, Answered, Cut, Passed, Refused
+from tests.e2e.raw_hostile import MORE_CUT, MORE_PASSED, MORE_REFUSED
+from tests.e2e.raw_upstreams import MORE_ANSWERS
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "run_raw.py"
 
@@ -19,11 +21,15 @@ AT_ONCE = 3.0
 """Seconds in which the hub must end a connection; it may go on reading for a while (``--linger-timeout``)."""
 
 
-def each(cases: list[Any]) -> Callable[[type], type]:
-    """Give a class a test for each case; the class says how, in its method ``check``."""
+def each(cases: Sequence[Any], more: Sequence[Any]) -> Callable[[type], type]:
+    """Give a class a test for each case of two tables; the class says how, in its method ``check``."""
+    named = {f"test_{case.name}": case for case in cases} | {f"test_more_{case.name}": case for case in more}
+    if len(named) < len(cases) + len(more):
+        raise ValueError("two cases have the same name")
+
     def with_tests(to: type) -> type:
-        for case in cases:
-            setattr(to, f"test_{case.name}", lambda self, case=case: self.check(case))
+        for name, case in named.items():
+            setattr(to, name, lambda self, case=case: self.check(case))
         return to
     return with_tests
 
@@ -41,7 +47,7 @@ class RawTestCase(SharedFleetTestCase):
         return application
 
 
-@each(REFUSED)
+@each(REFUSED, MORE_REFUSED)
 class RefusedTests(RawTestCase):
     """Refused, with nothing of it passed on."""
 
@@ -55,7 +61,7 @@ class RefusedTests(RawTestCase):
         self.assertEqual(application.rest, b"")
 
 
-@each(CUT)
+@each(CUT, MORE_CUT)
 class CutTests(RawTestCase):
     """The head is passed on, the end never is."""
 
@@ -78,7 +84,7 @@ class CutTests(RawTestCase):
         super().tearDown()
 
 
-@each(PASSED)
+@each(PASSED, MORE_PASSED)
 class PassedTests(RawTestCase):
     """Passed on as it is meant."""
 
@@ -94,7 +100,7 @@ class PassedTests(RawTestCase):
         self.assertEqual([line for line in first if line.partition(b":")[0] in case.lacks], [])
 
 
-@each(ANSWERS)
+@each(ANSWERS, MORE_ANSWERS)
 class AnswersTests(RawTestCase):
     """What upstreams say."""
 
