@@ -85,7 +85,7 @@ def _overview(words: Words, rest: Sequence[str]) -> None:
         refuse(" ".join(["slime", *words]), f"{rest[0]}: a command is missing (slime --help lists them)")
     else:
         listed = [(command, about) for command, (_, about) in COMMANDS.items() if command[: len(words)] == words]
-        lines = [f"  slime {' '.join(command):<14}{about}" for command, about in listed]
+        lines = [f"  slime {' '.join(command):<16}{about}" for command, about in listed]
         sys.stdout.write("\n".join([_INTRODUCTION, "", "Commands:", *lines, "", _MORE, ""]))
 
 
@@ -150,6 +150,17 @@ def _register(arguments: Sequence[str]) -> None:
     sys.stdout.write(f"{token}\n")
 
 
+def _admin(command: str) -> Callable[[Sequence[str]], None]:
+    """One of the commands that ask a running hub."""
+
+    def run(arguments: Sequence[str]) -> None:
+        from slime import admincli
+
+        admincli.COMMANDS[command](arguments)
+
+    return run
+
+
 def _demo(arguments: Sequence[str]) -> None:
     from slime.demo import main as demo
 
@@ -163,6 +174,11 @@ def _version(arguments: Sequence[str]) -> None:
 COMMANDS: dict[Words, tuple[Callable[[Sequence[str]], None], str]] = {
     ("hub", "run"): (_hub_run, "Run a hub."),
     ("hub", "register"): (_register, "Make a token for an agent."),
+    ("hub", "status"): (_admin("status"), "Show a running hub: its agents, slots and queue."),
+    ("hub", "drain"): (_admin("drain"), "Give an agent nothing new."),
+    ("hub", "undrain"): (_admin("undrain"), "Let a drained agent work again."),
+    ("hub", "disconnect"): (_admin("disconnect"), "End an agent's link."),
+    ("hub", "revoke"): (_admin("revoke"), "Accept an agent's token no more."),
     ("agent", "run"): (_agent_run, "Run an agent for one upstream or several."),
     ("demo",): (_demo, "Show a hub, two agents and two toy upstreams at work on this machine."),
     ("version",): (_version, "Print the version."),

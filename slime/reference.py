@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import MISSING
 
 from slime.errors import ErrorCode
-from slime.settings import GROUPS, AgentConfig, HubConfig, RegisterConfig, Setting, settings_of
+from slime.settings import (
+    GROUPS,
+    AdminConfig,
+    AgentConfig,
+    HubConfig,
+    RegisterConfig,
+    Setting,
+    StatusConfig,
+    settings_of,
+)
 from slime.sources import with_files
 from slime.values import BOOLEAN
 
@@ -81,6 +90,8 @@ _COMMANDS = (
     ("slime hub run", "``slime hub run`` and ``twistd slime-hub``", HubConfig),
     ("slime agent run", "``slime agent run`` and ``twistd slime-agent``", AgentConfig),
     ("slime hub register", "``slime hub register``", RegisterConfig),
+    ("slime hub status", "``slime hub status``", StatusConfig),
+    ("slime hub drain", "``slime hub drain``, ``undrain``, ``disconnect`` and ``revoke``", AdminConfig),
 )
 
 

@@ -19,7 +19,9 @@ from typing import Any
 from slime import values
 from slime.values import Kind, duration, integer, size
 
-__all__ = ["GROUPS", "AgentConfig", "HubConfig", "RegisterConfig", "Setting", "settings_of"]
+__all__ = [
+    "GROUPS", "AdminConfig", "AgentConfig", "HubConfig", "RegisterConfig", "Setting", "StatusConfig", "settings_of",
+]  # fmt: skip
 
 _KIB, _MIB, _GIB, _TIB = 1024, 1024**2, 1024**3, 1024**4
 _COUNT = integer(1, 10**6)
@@ -350,6 +352,25 @@ class AgentConfig(Common):
         values.BOOLEAN, True, RUNNING, "Tell the hub what the machine has: cores, memory, platform.",
         seed="reportHardware", environ=("REPORT_HARDWARE", "REPORTHARDWARE"),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminConfig:
+    """Where a hub's admin site is, for the commands that ask it."""
+
+    admin: str = row(
+        values.ADMIN_ADDRESS, "http://127.0.0.1:8081", ADMIN,
+        "Where the hub's admin site is: an address, or the endpoint that the hub's own --admin says.",
+    )
+    admin_token: bytes | None = row(values.SECRET_BYTES, None, ADMIN, "The token that it wants.", secret=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusConfig(AdminConfig):
+    """What ``slime hub status`` can be told."""
+
+    watch: bool = row(values.BOOLEAN, False, RUNNING, "Go on until Ctrl-C, with the state of every second.")
+    json: bool = row(values.BOOLEAN, False, RUNNING, "Print JSON, for programs.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,10 +18,21 @@ from typing import Any
 
 import yaml
 
-from slime.settings import RUNNING, AgentConfig, HubConfig, RegisterConfig, Setting, settings_of
+from slime.settings import (
+    RUNNING,
+    AdminConfig,
+    AgentConfig,
+    HubConfig,
+    RegisterConfig,
+    Setting,
+    StatusConfig,
+    settings_of,
+)
 from slime.values import BOOLEAN, PATH
 
-__all__ = ["SettingError", "load_agent", "load_hub", "load_register", "takes_value", "with_files"]
+__all__ = [
+    "SettingError", "load_admin", "load_agent", "load_hub", "load_register", "load_status", "takes_value", "with_files",
+]  # fmt: skip
 
 #: Read from the home directory when no file is named and it exists.
 DEFAULT_FILE = ".slime.yaml"
@@ -33,7 +44,7 @@ CONFIG = Setting(
 )
 
 #: The settings of every command, each name once: what a YAML file may hold.
-_ALL_ROWS = [row for config in (HubConfig, AgentConfig, RegisterConfig) for row in settings_of(config)]
+_ALL_ROWS = [row for config in (StatusConfig, HubConfig, AgentConfig, RegisterConfig) for row in settings_of(config)]
 ALL_SETTINGS = tuple({row.name: row for row in _ALL_ROWS}.values())
 
 
@@ -354,6 +365,22 @@ def load_agent(
         if row.name == "upstream":
             value_of(replace(row, kind=replace(row.kind, parse=check_upstream)), sources.find(row))
     return config
+
+
+def load_admin(arguments: Sequence[str], environ: Mapping[str, str]) -> AdminConfig:
+    """Where a hub's admin site is.
+
+    :raises SettingError: see :class:`Sources` and :func:`value_of`.
+    """
+    return AdminConfig(**_values(AdminConfig, Sources.gather(arguments, environ, AdminConfig)))
+
+
+def load_status(arguments: Sequence[str], environ: Mapping[str, str]) -> StatusConfig:
+    """The same, and how to show its state.
+
+    :raises SettingError: see :class:`Sources` and :func:`value_of`.
+    """
+    return StatusConfig(**_values(StatusConfig, Sources.gather(arguments, environ, StatusConfig)))
 
 
 def load_register(arguments: Sequence[str], environ: Mapping[str, str]) -> RegisterConfig:

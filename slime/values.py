@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 __all__ = [
+    "ADMIN_ADDRESS",
     "AGENT_ID",
     "BOOLEAN",
     "ENDPOINTS",
@@ -275,6 +276,39 @@ def _split_words(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
+_ADMIN_PROBLEM = "not where an admin site is; write http://127.0.0.1:8081, or what the hub's own --admin says"
+_ADMIN_ENDPOINT = re.compile(r"(tcp|tcp4|tcp6|ssl):(?:port=)?([0-9]{1,5})((?::(?:[^:\\]|\\.)*)*)")
+_INTERFACE = re.compile(r":interface=((?:[^:\\]|\\.)*)")
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+
+def _parse_admin_address(text: str) -> str:
+    """A URL, ``host:port``, or an endpoint that a hub listens on, as ``http(s)://host:port`` or ``unix:PATH``."""
+    if text.lower() == "off":
+        raise ValueError("what a hub without an admin site is told; such a hub cannot be asked")
+    if text.startswith("unix:"):
+        return f"unix:{text.split(':')[1].removeprefix('address=')}"
+    endpoint = _ADMIN_ENDPOINT.fullmatch(text)
+    if endpoint is not None:
+        interface = _INTERFACE.search(endpoint[3])
+        host = interface[1].replace("\\:", ":") if interface else ""
+        host = _EVERYWHERE.get(host, host)
+        text = f"http{'s' * (endpoint[1] == 'ssl')}://{f'[{host}]' if ':' in host else host}:{endpoint[2]}"
+    return _admin_url(text)
+
+
+def _admin_url(text: str) -> str:
+    try:
+        url = urlsplit(text if "://" in text else f"http://{text}")
+        port = url.port
+    except ValueError:
+        raise ValueError(_ADMIN_PROBLEM) from None
+    known = url.scheme in ("http", "https") and url.hostname and port != 0 and url.path in ("", "/")
+    if not known or url.query or url.fragment or "@" in url.netloc or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(_ADMIN_PROBLEM)
+    return f"{url.scheme}://{url.netloc}"
+
+
 def _split_commas(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -329,6 +363,7 @@ NO_PROXY = Kind("HOST,…", _parse_no_proxy, ",".join, _split_words)
 NETWORKS = Kind("NETWORK,…", _parse_network, ",".join, _split_words)
 ENDPOINTS = Kind("ENDPOINT", _parse_endpoint, " ".join, str.split)
 ENDPOINT_OR_OFF = Kind("ENDPOINT", _parse_endpoint_or_off, lambda value: value or "off")
+ADMIN_ADDRESS = Kind("ADDRESS", _parse_admin_address)
 AGENT_ID = Kind("ID", _parse_agent_id)
 HUB_ADDRESS = Kind("ADDRESS", _parse_hub_address)
 SECRET_BYTES = Kind("SECRET", _encode, private=True)

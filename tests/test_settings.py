@@ -15,25 +15,32 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slime import values
 from slime.reference import errors_page, help_text, settings_page
-from slime.settings import AgentConfig, HubConfig, RegisterConfig, Setting, settings_of
+from slime.settings import AdminConfig, AgentConfig, HubConfig, RegisterConfig, Setting, StatusConfig, settings_of
 from slime.sources import (
     ALL_SETTINGS,
     SettingError,
+    load_admin,
     load_agent,
     load_hub,
     load_register,
+    load_status,
     takes_value,
     with_files,
 )
 from slime.values import Kind, parse_duration, parse_size, show_duration, show_size
 
-LOADERS: dict[type, Any] = {HubConfig: load_hub, AgentConfig: load_agent, RegisterConfig: load_register}
+LOADERS: dict[type, Any] = {
+    HubConfig: load_hub, AgentConfig: load_agent, RegisterConfig: load_register, AdminConfig: load_admin,
+    StatusConfig: load_status,
+}  # fmt: skip
 
 #: What must be given, so that the setting under test is the only one that matters.
 NEEDED = {
     HubConfig: {"SLIME_SECRET": "s"},
     AgentConfig: {"SLIME_TOKEN": "t", "SLIME_HUB": "hub", "SLIME_UPSTREAM": "localhost:1"},
     RegisterConfig: {"SLIME_SECRET": "s"},
+    AdminConfig: {},
+    StatusConfig: {},
 }
 
 #: For each kind of value, three texts and what they mean; kinds with bounds are told by their metavar.
@@ -55,6 +62,7 @@ SAMPLES: dict[Kind | str, list[tuple[str, Any]]] = {
     values.UPSTREAMS: [("h:1,h:2", ("h:1", "h:2")), ("h:3", ("h:3",)), ("h:4", ("h:4",))],
     values.ENDPOINT_OR_OFF: [("tcp:1", "tcp:1"), ("off", None), ("tcp:2:interface=::1", "tcp:2:interface=::1")],
     values.ENDPOINTS: [("tcp:1", ("tcp:1",)), ("tcp:2 tcp:3", ("tcp:2", "tcp:3")), ("tcp:4", ("tcp:4",))],
+    values.ADMIN_ADDRESS: [("a:1", "http://a:1"), ("tcp:2:interface=b", "http://b:2"), ("unix:c", "unix:c")],
     values.AGENT_ID: [("1", "1"), ("a-2", "a-2"), ("c", "c")],
     values.HUB_ADDRESS: [(name, f"ws://{name}/v1/agent/tunnel") for name in ("a", "b", "c")],
     values.SECRET_BYTES: [("a", b"a"), ("b", b"b"), ("c", b"c")],

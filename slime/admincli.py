@@ -1,0 +1,269 @@
+"""The commands that ask a running hub: ``slime hub status``, ``drain``, ``undrain``, ``disconnect`` and ``revoke``."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from slime.adminclient import AdminClient, AdminError
+from slime.options import SettingsOptions, refuse
+from slime.settings import AdminConfig, StatusConfig
+from slime.sources import load_admin, load_status, takes_value
+
+__all__ = ["COMMANDS", "render"]
+
+#: Seconds between two pictures of ``--watch``.
+PAUSE = 1.0
+#: Cells of an agent's slots that are drawn.
+CELLS = 12
+_HOME, _REST = "\x1b[H", "\x1b[J"
+
+#: As ``slime hub register`` makes them; what is not one is a name that was mistyped.
+_TOKEN_ID = re.compile(r"[0-9a-f]{16}|[0-9]{1,19}")
+
+Data = Mapping[str, Any]
+
+
+# -- status -------------------------------------------------------------------------------------------------------
+
+
+class StatusOptions(SettingsOptions):
+    """How to show a hub's state."""
+
+    command = "slime hub status"
+    summary = "Show a running hub: its agents, slots and queue, as its admin site tells them."
+    config_class = StatusConfig
+    config: StatusConfig
+    read = staticmethod(load_status)
+
+
+def _status(arguments: Sequence[str]) -> None:
+    options = StatusOptions()
+    options.parseOptions(arguments)
+    client = AdminClient(options.config)
+    show = _as_json if options.config.json else render
+    try:
+        if options.config.watch:
+            _watch(client, show)
+        sys.stdout.write(show(_state(client)))
+    except AdminError as error:
+        _fail(options.command, error)
+
+
+def _watch(client: AdminClient, show: Callable[[Data], str]) -> NoReturn:
+    """Draw over the last picture, so that nothing flickers; one that goes into a file is a log of pictures."""
+    screen = sys.stdout.isatty() and show is render
+    try:
+        while True:
+            picture = show(_state(client))
+            sys.stdout.write(_HOME + picture.replace("\n", "\x1b[K\n") + _REST if screen else picture)
+            sys.stdout.flush()
+            time.sleep(PAUSE)
+    except KeyboardInterrupt:
+        raise SystemExit(0) from None
+
+
+def _state(client: AdminClient) -> Data:
+    return {**client.get("status"), "agents": client.get("agents")["agents"], "address": client.address}
+
+
+def _as_json(state: Data) -> str:
+    return json.dumps(state) + "\n"
+
+
+def render(state: Data) -> str:
+    """A hub's state as text: three lines of its own, and one for each agent."""
+    lately, slots, queue = state["lately"], state["slots"], state["queue"]
+    up, usable = state["now"] - state["started_at"], slots["busy"] + slots["free"]
+    share = f" ({slots['busy'] / usable:.0%})" if usable else ""
+    waiting = f"{queue['length']} waiting"
+    if queue["length"]:
+        waiting += f", the first for {_brief(queue['head_age'])}"
+    first_byte = f"{_brief(lately['first_byte_p50'])} (95 % within {_brief(lately['first_byte_p95'])})"
+    lines = [
+        f"slime hub {state['version']} at {state['address']}, {state['state']}, up {_brief(up)}",
+        f"{lately['rate']:.1f} requests/s, {lately['failed']:.1f} failed/s; first byte {first_byte}",
+        f"{slots['busy']} of {usable} slots busy{share}; {waiting}; {state['in_progress']} in progress",
+        "",
+    ]
+    agents = [_row(agent) for agent in state["agents"]]
+    lines += _table(_HEADINGS, agents) if agents else ["no agent is linked"]
+    return "\n".join(lines) + "\n"
+
+
+_HEADINGS = ("AGENT", "STATE", "SLOTS", "HELD", "ROUND TRIP", "SERVICE", "SERVED", "FROM", "UPSTREAM")
+
+
+def _row(agent: Data) -> tuple[str, ...]:
+    slots = agent["slots"]
+    return (
+        agent["name"],
+        agent["state"],
+        f"{slots['busy']}/{slots['offered']} {_cells(slots['busy'], slots['offered'])}",
+        str(slots["held"] or ""),
+        _brief(agent["rtt"]),
+        _brief(agent["service_time"]),
+        str(agent["served"]),
+        agent["address"],
+        agent["upstream"],
+    )
+
+
+def _cells(busy: int, offered: int) -> str:
+    shown = min(offered, CELLS)
+    filled = min(shown, -(-busy * shown // offered)) if offered else 0
+    return "█" * filled + "·" * (shown - filled)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    clean = [headings, *([_printable(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
+    for row in clean:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _printable(text: str) -> str:
+    """Names are the agents' own; one could move the cursor, or worse."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+def _brief(seconds: float | None) -> str:
+    """A duration in two or three digits."""
+    if seconds is None:
+        return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else "1 s"
+    if seconds < 60:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    for size, large, small, name in ((3600, 60, 1, "m s"), (86400, 3600, 60, "h m")):
+        if seconds < size:
+            return _pair(seconds, large, small, name)
+    return _pair(seconds, 86400, 3600, "d h")
+
+
+def _pair(seconds: float, large: int, small: int, names: str) -> str:
+    first, second = names.split()
+    return f"{int(seconds // large)} {first} {int(seconds % large // small)} {second}"
+
+
+# -- what changes something -----------------------------------------------------------------------------------------
+
+
+class _OrderOptions(SettingsOptions):
+    """Where to send an order."""
+
+    config_class = AdminConfig
+    config: AdminConfig
+    read = staticmethod(load_admin)
+
+    def __init__(self, command: str, usage: str, summary: str) -> None:
+        super().__init__()
+        self.command, self.usage, self.summary = command, usage, summary  # type: ignore[misc]
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The text of ``--help``, with the operand."""
+        return super().getUsage(width).replace(self.command, f"{self.command} {self.usage}", 1)
+
+
+def _order(
+    action: str, operand: str, summary: str, carry_out: Callable[[AdminClient, str], str]
+) -> Callable[[Sequence[str]], None]:
+    """A command with one operand."""
+
+    def run(arguments: Sequence[str]) -> None:
+        options = _OrderOptions(f"slime hub {action}", operand, summary)
+        operands, rest = _operands(arguments)
+        options.parseOptions(rest)
+        if len(operands) != 1:
+            refuse(options.command, f"one {operand} is needed ({options.command} --help)")
+        try:
+            sys.stdout.write(_printable(carry_out(AdminClient(options.config), operands[0])) + "\n")
+        except AdminError as error:
+            _fail(options.command, error)
+
+    return run
+
+
+def _operands(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """What is no option, and what is."""
+    operands: list[str] = []
+    rest: list[str] = []
+    remaining = iter(arguments)
+    for argument in remaining:
+        if not argument.startswith("-"):
+            operands.append(argument)
+            continue
+        rest.append(argument)
+        if takes_value(argument):
+            rest += [value for value in [next(remaining, None)] if value is not None]
+    return operands, rest
+
+
+def _acting(action: str) -> Callable[[AdminClient, str], str]:
+    return lambda client, whom: client.act_on_agent(_find(client, whom)["key"], action)
+
+
+def _revoke(client: AdminClient, whom: str) -> str:
+    """An agent's name, a token, or the id of one: whichever it is."""
+    if whom.startswith("slime1_"):
+        return client.act("revocations", token=whom)
+    tokens = {agent["token_id"] for agent in _matching(client, whom)}
+    if len(tokens) > 1:
+        ids = ", ".join(sorted(tokens))
+        raise AdminError(f"agents with several tokens are called {whom!r}; give a token's id: {ids}")
+    if not tokens and not _TOKEN_ID.fullmatch(whom):
+        raise AdminError(f"no linked agent is called {whom!r}; give a token, or a token's id")
+    return client.act("revocations", token_id=tokens.pop() if tokens else whom)
+
+
+def _find(client: AdminClient, whom: str) -> Data:
+    agents = _matching(client, whom)
+    if len(agents) > 1:
+        keys = ", ".join(agent["key"] for agent in agents)
+        raise AdminError(f"{len(agents)} agents are called {whom!r}; give a key: {keys}")
+    if agents:
+        return agents[0]
+    if "/" in whom:
+        return {"key": whom}
+    raise AdminError(f"no linked agent is called {whom!r} (slime hub status lists them)")
+
+
+def _matching(client: AdminClient, whom: str) -> list[Data]:
+    agents = client.get("agents")["agents"]
+    for member in ("key", "name", "agent_id"):
+        found = [agent for agent in agents if agent[member] == whom]
+        if found:
+            return found
+    return []
+
+
+def _fail(command: str, error: AdminError) -> NoReturn:
+    sys.stderr.write(f"{command}: {_printable(str(error))}\n")
+    raise SystemExit(1)
+
+
+COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
+    "status": _status,
+    "drain": _order(
+        "drain", "AGENT",
+        "Give an agent (its name, id or key) nothing new, now and when it links anew, until it is undrained or the hub "
+        "ends. What runs there runs on.",
+        _acting("drain"),
+    ),
+    "undrain": _order("undrain", "AGENT", "Let a drained agent (its name, id or key) work again.", _acting("undrain")),
+    "disconnect": _order(
+        "disconnect", "AGENT",
+        "End the link of an agent (its name, id or key), and what runs there with it. It may link anew.",
+        _acting("disconnect"),
+    ),
+    "revoke": _order(
+        "revoke", "AGENT|TOKEN",
+        "Accept a token no more, at once and for ever: that of a linked agent (its name, id or key), the token itself, "
+        "or the one with this id. Links that came with it end.",
+        _revoke,
+    ),
+}  # fmt: skip
