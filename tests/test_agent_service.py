@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.ssl import PrivateCertificate
+from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import TestCase
 
 from slime.agent import reconnect, service
@@ -149,6 +150,20 @@ class ServiceTests(ServiceCase):
         await agent.stopService()
         await self.upstream.when(lambda: self.upstream.last.ended)
         self.assertIn("the agent stops", self.end.reason)
+
+    async def test_warnings(self) -> None:
+        """What leaves a door open is said at each start."""
+        settings = {"upstreams": ("https://127.0.0.1:1",), "insecure_upstream": True}
+        agent = cast(Service, build_agent(reactor, self.config(hub="ws://127.0.0.1:1/", **settings)))
+        for _ in range(2):
+            with capturedLogs() as events:
+                agent.startService()
+            await agent.stopService()
+            said = [event["warning"] for event in events if event["log_level"] is LogLevel.error]
+            self.assertIn("INSECURE: nobody checks who answers for the upstream https://127.0.0.1:1 ", said[0])
+
+    async def test_certificates_that_cannot_be_read(self) -> None:
+        self.assertRaises(ValueError, build_agent, reactor, self.config(ca=Path("/gone")))
 
     async def test_stop_of_an_agent_without_a_hub(self) -> None:
         agent = cast(Service, build_agent(reactor, self.config(hub="ws://127.0.0.1:1/v1/agent/tunnel")))

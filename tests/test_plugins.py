@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slime.agent.tap import Options as AgentOptions
 from slime.hub.tap import Advice
 from slime.hub.tap import Options as HubOptions
+from tests.certificates import Authority
 
 
 class PluginTests(SynchronousTestCase):
@@ -38,6 +39,17 @@ class PluginTests(SynchronousTestCase):
         options = maker.options()
         self.assertIsInstance(options, HubOptions)
         options.parseOptions(["--secret", "s"])
+        self.assertTrue(IService.providedBy(maker.makeService(options)))
+
+    def test_certificates_of_agents(self) -> None:
+        """They are asked for where there is TLS."""
+        authority, folder = Authority(), Path(self.mktemp())
+        ca, _ = authority.issued.write(folder, "ca")
+        certificate, key = authority.issue("localhost").write(folder, "hub")
+        maker = self.maker("slime-hub")
+        options = maker.options()
+        endpoint = f"ssl:0:privateKey={key}:certKey={certificate}"
+        options.parseOptions(["--secret", "s", "--agent-ca", str(ca), "--listen", endpoint])
         self.assertTrue(IService.providedBy(maker.makeService(options)))
 
     def test_advice(self) -> None:

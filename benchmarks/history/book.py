@@ -84,6 +84,11 @@ class Book:
     complaints: list[str] = field(default_factory=list)
     began: float = field(default_factory=monotonic)
 
+    def begin(self, what: str) -> Fault:
+        """A fault begins."""
+        self.faults.append(Fault(what, monotonic(), float("inf")))
+        return self.faults[-1]
+
     def running(self, upstream: str | None = None) -> list[Visit]:
         """Requests that run now, at one upstream or at all."""
         return [visit for visit in self.visits if not visit.ended and upstream in {None, visit.upstream}]

@@ -22,9 +22,13 @@ CLEAN_ERRORS = {"502", "503", "504"}
 
 
 class Caller:
-    """Asks one thing at a time, mostly by the connection that it has."""
+    """Asks one thing at a time, mostly by the connection that it has.
 
-    def __init__(self, name: str, port: int, book: Book, chance: Random) -> None:
+    :param waits: whether it asks to be kept waiting while everybody is busy.
+    """
+
+    def __init__(self, name: str, port: int, book: Book, chance: Random, waits: bool = True) -> None:
+        self._waits = waits
         self._name = name
         self._port = port
         self._book = book
@@ -82,8 +86,8 @@ class Caller:
             await asyncio.sleep(PAUSE)
 
     def _request(self, key: str, post: bool, retry: bool) -> bytes:
-        lines = ["POST /work HTTP/1.1" if post else "GET /work HTTP/1.1", "Host: hub.example", f"X-Key: {key}",
-                 "Slime-Block: 1", "Slime-Timeout: 20"]
+        lines = ["POST /work HTTP/1.1" if post else "GET /work HTTP/1.1", "Host: hub.example", f"X-Key: {key}"]
+        lines += ["Slime-Block: 1", "Slime-Timeout: 20"] if self._waits else []
         body = body_of(key) if post else b""
         lines += ["Slime-Retry: 1"] if retry else []
         lines += [f"Content-Length: {len(body)}"] if post else []

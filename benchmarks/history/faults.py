@@ -109,8 +109,7 @@ async def cause(stage: Stage, count: int, pause: float) -> None:
     """Cause so many faults, one every ``pause`` seconds (or when the one before is mended)."""
     for what in plan(stage.chance, count):
         next_one = monotonic() + pause
-        fault = Fault(what, monotonic(), float("inf"))
-        stage.book.faults.append(fault)
+        fault = stage.book.begin(what)
         await FAULTS[what](stage, fault)
         fault.mended = monotonic()
         await asyncio.sleep(max(0.0, next_one - monotonic()))

@@ -14,21 +14,23 @@ __all__ = ["Agent", "Hub"]
 PROGRAM = "slime.cli:main"
 SECRET = {"SLIME_SECRET": "a history's secret, thirty-two bytes"}
 #: Seconds that an agent is waited for.
-JOIN = 5.0
+JOIN = 15.0
 QUICK = ("--ping-interval", "0.3s", "--grace", "10s")
 
 
 class Hub:
     """A hub on a port that stays the same over restarts."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, *options: str, port: int = 0) -> None:
+        self.port = port or free_port()
+        self._options = options
         self.child: Child | None = None
 
     def start(self) -> None:
         """Start it, and return when it listens."""
         listen = f"tcp:{self.port}:interface=127.0.0.1:backlog=1024"
-        command = leashed(PROGRAM, "hub", "run", "--listen", listen, "--admin", "off", "--access-log=false", *QUICK)
+        quiet = ("--admin", "off", "--access-log=false")
+        command = leashed(PROGRAM, "hub", "run", "--listen", listen, *quiet, *QUICK, *self._options)
         self.child = Child("hub", command, SECRET)
         self.child.wait_for("listening on")
 

@@ -41,10 +41,12 @@ _HOPELESS = frozenset({CloseCode.PROTOCOL, CloseCode.UNAUTHORIZED, CloseCode.REP
 class Verdict(Enum):
     """What the end of a link, or of an attempt at one, says about the next attempt.
 
-    LOST: nothing was said, so try again. REFUSED: the hub said no and will say so again.
+    LOST: nothing was said, so try again. REFUSED: the hub said no and will say so again. MOVING: the hub is about to
+    stop, and another one may be there already; the link itself lasts until what runs on it is over.
     """
 
     LOST = "lost"
+    MOVING = "moving"
     REFUSED = "refused"
 
 
@@ -83,7 +85,7 @@ class LinkPolicy:
 class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[misc]
     """One link to a hub, for one upstream.
 
-    :ivar ended: fires with how the link ended, as soon as it is over.
+    :ivar ended: fires with how the link ended, as soon as it is over, or is good for nothing new.
     """
 
     _log = Logger()
@@ -152,14 +154,19 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
         for worker in reversed(workers.values()):
             worker.abandon()
         self._leave_drained()
-        self.ended.callback(self._refusal or self._ending(reason))
+        if self._welcomed_at is not None:
+            self._shop.links -= 1
+        if not self.ended.called:
+            self.ended.callback(self._refusal or self._ending(reason))
 
     def _ending(self, reason: str) -> LinkEnd:
         refused = self.remoteCloseCode in _HOPELESS
         if self.remoteCloseCode == CloseCode.REPLACED:
             reason += "; is there a second agent with the id of this one?"
-        lived = 0.0 if self._welcomed_at is None else self._clock.seconds() - self._welcomed_at
-        return LinkEnd(reason, Verdict.REFUSED if refused else Verdict.LOST, lived)
+        return LinkEnd(reason, Verdict.REFUSED if refused else Verdict.LOST, self._lived())
+
+    def _lived(self) -> float:
+        return 0.0 if self._welcomed_at is None else self._clock.seconds() - self._welcomed_at
 
     def drain(self) -> Deferred[None]:
         """Tell the hub to send nothing more; fires when nothing runs any more, or the link is over."""
@@ -202,12 +209,15 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
 
     def _welcome(self, frame: Welcome) -> None:
         self._welcomed_at = self._clock.seconds()
+        self._shop.links += 1
         self.established(self._policy.ping_interval)
         self._log.info("linked to the hub at {peer}", peer=self.peer, session=frame.session)
         self._policy.on_linked()
 
     def _drain_received(self, frame: Drain) -> None:
         self._log.info("the hub at {peer} is about to stop", peer=self.peer)
+        if not self.ended.called:
+            self.ended.callback(LinkEnd("the hub is about to stop", Verdict.MOVING, self._lived()))
 
     def _open(self, frame: Open) -> None:
         kind = PassageWorker if frame.upgrade else Worker

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from twisted.internet import defer
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredList, succeed
 from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.task import deferLater
@@ -50,6 +50,8 @@ class Backoff:
         """Seconds to rest after a link ended like this."""
         if end.lived >= SETTLED:
             self._attempts = 0
+            if end.verdict is Verdict.MOVING:
+                return 0.0
         bound = min(self._longest, BASE * GROWTH ** min(self._attempts, 32))
         self._attempts += 1
         rest = bound * self._random()
@@ -91,7 +93,7 @@ class LinkKeeper:
         self._hub = hub
         self._factory = factory
         self._backoff = backoff
-        self._link: AgentLink | None = None
+        self._links: list[AgentLink] = []
         self._stopping = False
         self._loop: Deferred[None] = succeed(None)
 
@@ -104,7 +106,7 @@ class LinkKeeper:
     @property
     def linked(self) -> bool:
         """Is the agent at its hub's service?"""
-        return self._link is not None and self._link.linked
+        return any(link.linked for link in self._links)
 
     def stop(self, grace: float) -> Deferred[None]:
         """Let what runs on the link end, for ``grace`` seconds at most; fires when the connection is gone."""
@@ -128,11 +130,9 @@ class LinkKeeper:
             raise
         except Exception as error:
             return self._failed(error)
-        self._link = link
-        try:
-            return await link.ended
-        finally:
-            self._link = None
+        self._links.append(link)
+        link.when_gone().addBoth(lambda _: self._links.remove(link))
+        return await link.ended
 
     def _connect(self) -> Deferred[AgentLink]:
         connecting = self._hub.endpoint.connect(self._factory)
@@ -149,13 +149,12 @@ class LinkKeeper:
     async def _stop(self, grace: float) -> None:
         # Some endpoints fail with an error of their own when they are cancelled, so cancelling alone will not do.
         self._stopping = True
-        link = self._link
-        if link is not None:
-            await self._drain(link, grace)
+        await DeferredList([Deferred.fromCoroutine(self._drain(link, grace)) for link in self._links])
         self._loop.cancel()
-        if link is not None:
+        gone = DeferredList([link.when_gone() for link in self._links])
+        for link in list(self._links):
             link.close("the agent stops")
-            await link.when_gone()
+        await gone
 
     async def _drain(self, link: AgentLink, grace: float) -> None:
         try:

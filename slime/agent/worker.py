@@ -67,6 +67,8 @@ class Workshop:
     :ivar client: the upstream's client.
     :ivar bounds: how much it takes on.
     :ivar draining: nothing new is taken.
+    :ivar links: how many hubs send requests: more than one while one hub takes over from another. Then each may think
+        a slot free that the other has just filled, so that what would be refused may wait.
     """
 
     _log = Logger()
@@ -75,6 +77,7 @@ class Workshop:
         self.client = client
         self.bounds = bounds
         self.draining = False
+        self.links = 0
         self._slots: Slots[Worker] = Slots(bounds.slots, bounds.ahead)
         self._trouble: ErrorCode | None = None
 
@@ -83,7 +86,7 @@ class Workshop:
         if self.draining:
             worker.refuse(ErrorCode.DRAINING)
             return
-        place = self._slots.offer(worker, ahead)
+        place = self._slots.offer(worker, ahead or self.links > 1)
         if place is Place.RUNNING:
             self._run(worker)
         elif place is Place.NONE:

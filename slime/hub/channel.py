@@ -276,7 +276,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
         """The response is complete. The next request's turn, if framing allows one."""
         self._request = None
         self.resume_body()
-        if not request.persistent or self.site.draining:
+        if not request.persistent or self.site.closing:
             self.close_gently(unread=self._more_to_come)
         elif self._message_ended:
             self._go_on()

@@ -184,7 +184,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self._pool.resize(self, min(frame.slots, MAX_SLOTS))
 
     def _drain(self, frame: Drain) -> None:
-        self._pool.resize(self, 0)
+        self._pool.depart(self)
 
     def fence(self) -> None:
         """A newer link of the same agent has come."""
@@ -347,7 +347,7 @@ class Door:
         except BadMessage as error:
             request.fail(Trouble(error.code, error.detail, CHALLENGE if error.code is ErrorCode.UNAUTHORIZED else []))
             return
-        if self._pool.draining:
+        if self._pool.leaving:
             request.fail(Trouble(ErrorCode.DRAINING))
             return
         link = HubLink(self._clock, self._pool, claims, self._policy, self._corks)

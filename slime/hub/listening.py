@@ -19,20 +19,25 @@ from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.tcp import makeBinding
 from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
+from slime.hub.handover import Newcomers, steer
 from slime.pem import certificates_in
 
 __all__ = ["Ports", "has_tls", "hub_endpoint"]
 
 
-def hub_endpoint(reactor: Any, description: str, authorities: Sequence[x509.Certificate] = ()) -> IStreamServerEndpoint:
+def hub_endpoint(
+    reactor: Any, description: str, authorities: Sequence[x509.Certificate] = (), shared: bool = False
+) -> IStreamServerEndpoint:
     """The endpoint that a description means.
 
     :param authorities: whose certificates agents have to show; without any, none are asked for.
+    :param shared: whether another hub may listen on the same port, to take over (:mod:`slime.hub.handover`).
     """
-    ports = Ports(reactor, authorities, certificate=certificate_file(description))
+    ports = Ports(reactor, authorities, shared, certificate=certificate_file(description))
     endpoint: IStreamServerEndpoint = serverFromString(ports, description)
     return endpoint
 
@@ -52,20 +57,36 @@ def has_tls(description: str) -> bool:
 
 
 class Ports:
-    """A reactor as endpoints see it, whose TLS ports are as a hub needs them.
+    """A reactor as endpoints see it, whose ports are as a hub needs them.
 
     :param certificate: the file that the port's certificate is in.
     """
 
     def __init__(
-        self, reactor: Any, authorities: Sequence[x509.Certificate], *, certificate: Path | None = None
+        self,
+        reactor: Any,
+        authorities: Sequence[x509.Certificate],
+        shared: bool = False,
+        *,
+        certificate: Path | None = None,
     ) -> None:
         self._certificate = certificate
+        self._shared = shared
         self._reactor = reactor
         self._authorities = authorities
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reactor, name)
+
+    def listenTCP(self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "") -> IListeningPort:
+        """Listen; beside another hub, if that is wanted."""
+        if not self._shared:
+            plain: IListeningPort = self._reactor.listenTCP(port, factory, backlog, interface)
+            return plain
+        binding = makeBinding(interface, port, reuseAddress=True, reusePort=True)
+        listening: IListeningPort = self._reactor.listenTCP(binding, factory, backlog)
+        steer(listening, Newcomers.TO_ELDER)
+        return listening
 
     def listenSSL(
         self, port: int, factory: IProtocolFactory, contextFactory: Any, backlog: int = 50, interface: str = ""
@@ -77,8 +98,7 @@ class Ports:
         if self._authorities:
             ask_for_certificates(contextFactory.getContext(), self._authorities)
         encrypted = self._encrypted(factory, contextFactory)
-        listening: IListeningPort = self._reactor.listenTCP(port, encrypted, backlog, interface)
-        return listening
+        return self.listenTCP(port, encrypted, backlog, interface)
 
     def _encrypted(self, factory: IProtocolFactory, context: Any) -> IProtocolFactory:
         """``factory`` behind TLS.

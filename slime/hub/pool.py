@@ -38,12 +38,14 @@ class PoolLimits:
     :ivar max_queue: exchanges that may wait, for admission and for a slot together.
     :ivar prefetch: exchanges sent ahead to an agent for each of its slots, at most.
     :ivar balance: which free slot serves next.
+    :ivar arrival: seconds from the start in which agents are on their way: requests wait so long, asked to or not.
     """
 
     concurrent: int = 0
     max_queue: int = 10_000
     prefetch: int = 4
     balance: Balance = Balance.LONGEST_IDLE
+    arrival: float = 0.0
     exchange: ExchangePolicy = field(default_factory=ExchangePolicy)
 
 
@@ -110,7 +112,7 @@ class AgentPool:
     ) -> None:
         self.policy = limits.exchange
         self.limits = limits
-        self.draining = False
+        self.draining = self.leaving = False
         self.tally = Tally()
         self._clock = clock
         self._limits = limits
@@ -120,6 +122,8 @@ class AgentPool:
         self._admission = DeferredSemaphore(limits.concurrent or sys.maxsize)
         self._dispatcher = Dispatcher(limits.balance)
         self._seats: dict[str, Seat] = {}
+        self._departing: dict[AgentLink, Seat] = {}
+        self._arrived = clock.seconds() + limits.arrival
         self._admitted: set[Exchange] = set()
         self._pending: dict[Exchange, Deferred[DeferredSemaphore]] = {}
         self._patience: PatienceWheel[Exchange] = PatienceWheel(clock, _out_of_patience)
@@ -153,13 +157,17 @@ class AgentPool:
         seat = self._dispatcher.offer(exchange.ticket)
         if isinstance(seat, Seat):
             self._assign(exchange, seat)
-        elif not exchange.wishes.block:
+        elif (patience := self._patience_of(exchange)) <= 0.0:
             exchange.fail(Trouble(seat))
         elif self.waiting >= self._limits.max_queue:
             exchange.fail(Trouble(ErrorCode.QUEUE_FULL))
         else:
-            self._patience.start(exchange, exchange.wishes.patience)
+            self._patience.start(exchange, patience)
             self._perform(self._dispatcher.enqueue(exchange.ticket))
+
+    def _patience_of(self, exchange: Exchange) -> float:
+        wishes = exchange.wishes
+        return wishes.patience if wishes.block else self._arrived - self._clock.seconds()
 
     def _assign(self, exchange: Exchange, seat: Seat, ahead: bool = False) -> None:
         if not ahead:
@@ -257,17 +265,30 @@ class AgentPool:
 
     def leave(self, link: AgentLink) -> None:
         """The link is gone. Its exchanges hear of it from the link."""
-        seat = self._seats.get(link.key)
-        if seat is not None and seat.owner is link:
+        seat = self._departing.pop(link, None) or self._seat_of(link)
+        if seat is None:
+            return
+        if self._seats.get(link.key) is seat:
             del self._seats[link.key]
-            self._dispatcher.leave(seat)
-            if self._watcher is not None:
-                self._watcher.left(link)
+        self._dispatcher.leave(seat)
+        if self._watcher is not None:
+            self._watcher.left(link)
+
+    def depart(self, link: AgentLink) -> None:
+        """The agent is about to stop. What runs there, runs on, even if another one comes with its name."""
+        seat = self._seat_of(link)
+        if seat is not None:
+            self.resize(link, 0)
+            self._departing[link] = self._seats.pop(link.key)
+
+    def _seat_of(self, link: AgentLink) -> Seat | None:
+        seat = self._seats.get(link.key)
+        return seat if seat is not None and seat.owner is link else None
 
     def resize(self, link: AgentLink, slots: int) -> None:
         """The agent has so many slots now."""
-        seat = self._seats.get(link.key)
-        if seat is not None and seat.owner is link:
+        seat = self._seat_of(link)
+        if seat is not None:
             seat.offered = slots
             self._perform(self._dispatcher.resize(seat, 0 if seat.drained else slots))
 
@@ -309,22 +330,39 @@ class AgentPool:
     @property
     def seats(self) -> list[Seat]:
         """All agents that are linked, as the dispatcher sees them; the owner of each is its link."""
-        return list(self._seats.values())
+        return [*self._seats.values(), *self._departing.values()]
 
     @property
     def links(self) -> list[AgentLink]:
         """All links that are up."""
-        return [seat.owner for seat in self._seats.values()]
+        return [seat.owner for seat in self.seats]
 
     # -- shutdown -------------------------------------------------------------------------------------------------
 
-    def drain(self) -> Deferred[None]:
-        """Take nothing new, refuse what waits; fires when nothing runs any more."""
-        self.draining = True
+    def take_leave(self) -> None:
+        """Tell agents to look for another hub, and let none in; those that are here go on working as long as they may.
+
+        For a hub that another one takes over from.
+        """
+        self.leaving = True
         for link in self.links:
             link.drain()
+
+    def drain(self) -> Deferred[None]:
+        """Take nothing new, refuse what waits; fires when nothing runs any more."""
+        if not self.leaving:
+            self.take_leave()
+        self.draining = True
+        self.refuse_waiting()
+        return self.when_idle()
+
+    def refuse_waiting(self) -> None:
+        """What has no slot yet will not get one here."""
         for exchange in [*self._pending, *(one for one in self._admitted if one.ticket.seat is None)]:
             exchange.fail(Trouble(ErrorCode.DRAINING))
+
+    def when_idle(self) -> Deferred[None]:
+        """Fires when nothing waits and nothing runs; for one who asks."""
         done: Deferred[None] = Deferred()
         if self._admitted:
             self._idle = done

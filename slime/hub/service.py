@@ -10,6 +10,7 @@ from twisted.application.internet import TimerService
 from twisted.application.service import MultiService, Service
 from twisted.internet import defer
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybeDeferred, succeed
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,6 +22,7 @@ from slime.hub.admin.service import Watched, build_admin
 from slime.hub.channel import ChannelLimits
 from slime.hub.exchange import ExchangePolicy
 from slime.hub.gateway import GatewayPolicy, GatewayResource
+from slime.hub.handover import LAST_CALL, Newcomers, steer
 from slime.hub.links import Door, LinkPolicy
 from slime.hub.listening import hub_endpoint
 from slime.hub.observe import Observer
@@ -32,7 +34,7 @@ from slime.log import raw_sink
 from slime.pem import certificates_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container
+    from collections.abc import Callable, Container, Sequence
 
     from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 
@@ -42,6 +44,9 @@ __all__ = ["HubService", "build_hub"]
 
 #: Seconds that applications have to take what was written, and agents to say goodbye, after everything else.
 LAST_WORDS = 2.0
+
+#: Seconds in which agents of the hub before this one find it.
+ARRIVAL = 5.0
 
 
 def build_hub(reactor: Any, config: HubConfig) -> HubService:
@@ -61,7 +66,8 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     hub = HubService(reactor, site, pool, access, config.grace)
     authorities = certificates_in(config.agent_ca) if config.agent_ca else []
     for description in config.listen:
-        Listener(hub_endpoint(reactor, description, authorities), site).setServiceParent(hub)
+        endpoint = hub_endpoint(reactor, description, authorities, config.reuse_port)
+        Listener(endpoint, site, config.reuse_port).setServiceParent(hub)
     sweeper(reactor, site).setServiceParent(hub)
     if config.admin is not None:
         build_admin(reactor, config, Watched(pool, site, observer, revoked)).setServiceParent(hub)
@@ -100,7 +106,8 @@ def sweeper(reactor: IReactorTime, site: GatewaySite) -> TimerService:
 def pool_limits(config: HubConfig) -> PoolLimits:
     """The pool's share of the settings."""
     policy = ExchangePolicy(config.max_body, config.replay_body, config.max_requeues, config.upgrade_idle)
-    return PoolLimits(config.concurrent, config.max_queue, config.prefetch, Balance(config.balance), policy)
+    arrival = ARRIVAL if config.reuse_port else 0.0
+    return PoolLimits(config.concurrent, config.max_queue, config.prefetch, Balance(config.balance), arrival, policy)
 
 
 def gateway_policy(config: HubConfig) -> GatewayPolicy:
@@ -137,11 +144,15 @@ def channel_limits(config: HubConfig) -> ChannelLimits:
 
 
 class Listener(Service):
-    """Listens on one endpoint from start to stop."""
+    """Listens on one endpoint from start to stop.
+
+    :ivar shared: whether another hub may listen there, too.
+    """
 
     _log = Logger()
 
-    def __init__(self, endpoint: IStreamServerEndpoint, site: GatewaySite) -> None:
+    def __init__(self, endpoint: IStreamServerEndpoint, site: GatewaySite, shared: bool = False) -> None:
+        self.shared = shared
         self._endpoint = endpoint
         self._site = site
         self._asked = False
@@ -172,6 +183,11 @@ class Listener(Service):
         self._failure = failure
         if self._asked:
             self._log.failure("cannot listen", failure)
+
+    def step_aside(self) -> None:
+        """Let new connections go to the other hub, if there is one."""
+        if self.port is not None:
+            steer(self.port, Newcomers.TO_YOUNGER)
 
     def stopService(self) -> Deferred[None] | None:
         """Accept no more connections; those that are open stay."""
@@ -212,11 +228,16 @@ class HubService(MultiService):
 
     async def _stop(self) -> None:
         self._log.info("stopping: what runs has {grace} seconds to finish", grace=self._grace)
-        for service in self:
-            if isinstance(service, Listener):
-                await maybeDeferred(service.stopService)
         end = self._reactor.seconds() + self._grace
+        listeners = [service for service in self if isinstance(service, Listener)]
+        shared = [listener for listener in listeners if listener.shared]
+        if shared:
+            await self._hand_over(shared)
+        for listener in listeners:
+            await maybeDeferred(listener.stopService)
         self.site.drain()
+        if shared:
+            await self._in_time(self.pool.when_idle(), end)
         if not await self._in_time(self.pool.drain(), end):
             self._log.warn("the grace time of {grace} seconds is over: what still runs is cut off", grace=self._grace)
         gone = self._end_links()
@@ -227,6 +248,14 @@ class HubService(MultiService):
         await self._in_time(gone, self._reactor.seconds() + LAST_WORDS)
         self._access.flush()
         await maybeDeferred(super().stopService)
+
+    async def _hand_over(self, listeners: Sequence[Listener]) -> None:
+        """Send whoever comes to the other hub, agents first; serve who is here already, or on the way, as ever."""
+        for listener in listeners:
+            listener.step_aside()
+        self.pool.take_leave()
+        self.site.wind_down()
+        await deferLater(self._reactor, LAST_CALL)
 
     def _end_links(self) -> Deferred[Any]:
         links = self.pool.links

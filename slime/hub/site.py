@@ -31,7 +31,8 @@ class GatewaySite(Site):
     """A :class:`~twisted.web.server.Site` whose connections are :class:`HttpChannel`.
 
     :ivar connections: the open connections, less those that became an agent's link.
-    :ivar draining: set at shutdown; connections close after the answer in progress.
+    :ivar draining: set at shutdown; answers say that the connection will be closed after them, and it is.
+    :ivar closing: set a little later; connections close after the answer in progress, whatever it has said.
     :ivar answered: told of every request that was answered before anybody took it.
     :ivar corks: what a piece of work writes to applications leaves when it is done.
     :ivar later: calls a function in the next turn of the reactor.
@@ -56,7 +57,7 @@ class GatewaySite(Site):
         self.cooperator = Cooperator(scheduler=self.later)
         self.corks = corks or Corks()
         self.connections: set[HttpChannel] = set()
-        self.draining = False
+        self.draining = self.closing = False
         self._turned_away = 0
         self._waiting: list[Deferred[None]] = []
 
@@ -133,9 +134,13 @@ class GatewaySite(Site):
         self._waiting.append(Deferred())
         return self._waiting[-1]
 
+    def wind_down(self) -> None:
+        """Close every connection after the next answer that can say so."""
+        self.draining = True
+
     def drain(self) -> None:
         """Close idle connections now and the others after their answer."""
-        self.draining = True
+        self.draining = self.closing = True
         for channel in list(self.connections):
             channel.drain()
 

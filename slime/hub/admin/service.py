@@ -21,6 +21,7 @@ from slime.hub.admin.routes import Parts, Routes
 from slime.hub.admin.site import admin_factory
 from slime.hub.admin.view import Hub, View
 from slime.hub.history import TICK, History
+from slime.hub.listening import Ports
 from slime.settings import DEFAULT_ADMIN
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class AdminService(MultiService):
 
     def __init__(self, reactor: Any, config: HubConfig, factory: ThrottlingFactory, feed: Feed) -> None:
         super().__init__()
-        self._reactor = reactor
+        self._reactor = Ports(reactor, (), True) if config.reuse_port else reactor
         self._endpoint = config.admin or ""
         self._optional = config.admin == DEFAULT_ADMIN
         self._factory = factory
