@@ -159,7 +159,7 @@ class ServiceTests(ServiceCase):
             with capturedLogs() as events:
                 agent.startService()
             await agent.stopService()
-            said = [event["warning"] for event in events if event["log_level"] is LogLevel.error]
+            said = [event["words"] for event in events if event["log_level"] is LogLevel.error]
             self.assertIn("INSECURE: nobody checks who answers for the upstream https://127.0.0.1:1 ", said[0])
 
     async def test_certificates_that_cannot_be_read(self) -> None:

@@ -94,7 +94,7 @@ class AgentService(Service):
     def startService(self) -> None:
         super().startService()
         for warning in self._warnings:
-            self._log.error("{warning}", warning=warning)
+            self._log.error("{words}", words=warning)
         for member in self._members:
             member.keeper.start()
 
