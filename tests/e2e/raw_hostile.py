@@ -33,22 +33,28 @@ def coding(*lines: bytes) -> bytes:
 _LENGTHS = {
     "octal": b"0o5", "binary": b"0b101", "minus_zero": b"-0", "plus_zero": b"+0", "double_sign": b"++5", "dot": b".5",
     "comma_only": b",", "list_leading": b",5", "list_trailing": b"5,", "list_zero": b"5, 0", "list_many": b"5,5,5,5",
-    "semicolon": b"5;", "quoted": b'"5"', "nan": b"NaN", "infinity": b"Infinity", "percent": b"%35", "thousands": b"1,000",
+    "semicolon": b"5;", "quoted": b'"5"', "nan": b"NaN", "infinity": b"Infinity", "percent": b"%35",
+    "thousands": b"1,000",
     "tab_inside": b"5\t5", "form_feed": b"5\x0c", "no_break_space": b"\xa05", "full_width_digit": b"\xef\xbc\x95",
-    "arabic_digit": b"\xd9\xa5", "nul_behind": b"5\x00", "nul_before": b"\x005", "beyond_int64": b"9223372036854775808",
+    "arabic_digit": b"\xd9\xa5", "nul_behind": b"5\x00", "nul_before": b"\x005",
+    "beyond_int64": b"9223372036854775808",
     "beyond_uint64": b"18446744073709551616", "wraps_to_five": b"18446744073709551621", "zeros_then_more": b"0" * 30,
     "wraps_32_bits": b"4294967301L", "unit": b"5 bytes", "exponent_upper": b"5E0", "trailing_letter": b"5a",
     "colon": b": 5", "equals": b"=5", "delete": b"5\x7f", "escape": b"\x1b5", "byte_order_mark": b"\xef\xbb\xbf5",
 }
 
 _CODINGS = {
-    "trailing_comma": b"chunked,", "leading_comma": b",chunked", "only_comma": b",", "upper_and_junk": b"CHUNKED junk",
+    "trailing_comma": b"chunked,", "leading_comma": b",chunked", "only_comma": b",",
+    "upper_and_junk": b"CHUNKED junk",
     "chunk": b"chunk", "chunkedd": b"chunkedd", "cow": b"cow", "deflate_first": b"deflate, chunked",
-    "compress": b"compress", "chunked_thrice": b"chunked,chunked,chunked", "trailers": b"trailers", "br": b"br, chunked",
+    "compress": b"compress", "chunked_thrice": b"chunked,chunked,chunked", "trailers": b"trailers",
+    "br": b"br, chunked",
     "identity_chunked": b"identity, chunked", "chunked_semicolon": b"chunked;", "chunked_parameter": b"chunked; a=b",
     "percent": b"%63hunked", "bell": b"\x07chunked", "backspace": b"chunked\x08", "delete": b"chunked\x7f",
-    "no_break_space": b"\xa0chunked", "next_line": b"chunked\x85", "tab_inside": b"chun\tked", "quoted_half": b'"chunked',
-    "single_quoted": b"'chunked'", "newline_escape": b"\\nchunked", "kelvin": b"chun\xe2\x84\xaaed", "chunked_dot": b"chunked.",
+    "no_break_space": b"\xa0chunked", "next_line": b"chunked\x85", "tab_inside": b"chun\tked",
+    "quoted_half": b'"chunked',
+    "single_quoted": b"'chunked'", "newline_escape": b"\\nchunked", "kelvin": b"chun\xe2\x84\xaaed",
+    "chunked_dot": b"chunked.",
     "q_value": b"chunked;q=0", "gzip_chunked_gzip": b"gzip, chunked, gzip", "x_chunked_list": b"x, chunked, x",
     "chunked_identity_comma": b"chunked,identity",
 }
@@ -93,33 +99,47 @@ _FRAMINGS = {
 # Request line (RFC 9112 section 3) --------------------------------------------------------------------------------
 
 _LINES = {
-    "empty": b"", "only_space": b" ", "only_version": b"HTTP/1.1", "only_method": b"GET", "method_and_version": b"GET HTTP/1.1",
-    "leading_tab": b"\tGET /x HTTP/1.1", "space_behind_by_two": b"GET /x  HTTP/1.1", "tab_before_version": b"GET /x\tHTTP/1.1",
+    "empty": b"", "only_space": b" ", "only_version": b"HTTP/1.1", "only_method": b"GET",
+    "method_and_version": b"GET HTTP/1.1",
+    "leading_tab": b"\tGET /x HTTP/1.1", "space_behind_by_two": b"GET /x  HTTP/1.1",
+    "tab_before_version": b"GET /x\tHTTP/1.1",
     "tab_at_end": b"GET /x HTTP/1.1\t", "word_at_end": b"GET /x HTTP/1.1 x", "vertical_tab": b"GET\x0b/x HTTP/1.1",
-    "form_feed": b"GET /x\x0cHTTP/1.1", "no_break_space": b"GET\xa0/x HTTP/1.1", "null_in_target": b"GET /x\x00y HTTP/1.1",
-    "null_in_method": b"GE\x00T /x HTTP/1.1", "delete_in_target": b"GET /x\x7f HTTP/1.1", "latin_in_target": b"GET /\xe9 HTTP/1.1",
-    "overlong_in_target": b"GET /\xc0\xaf HTTP/1.1", "cr_in_target": b"GET /x\ry HTTP/1.1", "cr_before_version": b"GET /x\rHTTP/1.1",
+    "form_feed": b"GET /x\x0cHTTP/1.1", "no_break_space": b"GET\xa0/x HTTP/1.1",
+    "null_in_target": b"GET /x\x00y HTTP/1.1",
+    "null_in_method": b"GE\x00T /x HTTP/1.1", "delete_in_target": b"GET /x\x7f HTTP/1.1",
+    "latin_in_target": b"GET /\xe9 HTTP/1.1",
+    "overlong_in_target": b"GET /\xc0\xaf HTTP/1.1", "cr_in_target": b"GET /x\ry HTTP/1.1",
+    "cr_before_version": b"GET /x\rHTTP/1.1",
     "cr_at_end": b"GET /x HTTP/1.1\r", "lf_in_target": b"GET /x\nHTTP/1.1", "comma_method": b"GET,POST /x HTTP/1.1",
     "colon_method": b"GET: /x HTTP/1.1", "slash_method": b"G/T /x HTTP/1.1", "brace_method": b"{GET} /x HTTP/1.1",
     "quoted_method": b'"GET" /x HTTP/1.1', "latin_method": b"G\xc9T /x HTTP/1.1", "fragment_alone": b"GET # HTTP/1.1",
-    "fragment_absolute": b"GET http://h/x#y HTTP/1.1", "version_zeros": b"GET /x HTTP/01.1", "version_zeros_behind": b"GET /x HTTP/1.01",
-    "version_space": b"GET /x HTTP/1 .1", "version_space_slash": b"GET /x HTTP /1.1", "version_comma": b"GET /x HTTP/1,1",
+    "fragment_absolute": b"GET http://h/x#y HTTP/1.1", "version_zeros": b"GET /x HTTP/01.1",
+    "version_zeros_behind": b"GET /x HTTP/1.01",
+    "version_space": b"GET /x HTTP/1 .1", "version_space_slash": b"GET /x HTTP /1.1",
+    "version_comma": b"GET /x HTTP/1,1",
     "version_minus": b"GET /x HTTP/-1.1", "version_plus": b"GET /x HTTP/1.+1", "version_name": b"GET /x HTTPS/1.1",
     "version_icap": b"GET /x ICAP/1.0", "version_no_dot": b"GET /x HTTP/11", "version_no_slash": b"GET /x HTTP1.1",
-    "version_letter": b"GET /x HTTP/1.x", "version_empty": b"GET /x HTTP/", "version_dot": b"GET /x HTTP/1.", "version_mixed": b"GET /x Http/1.1",
-    "version_semicolon": b"GET /x HTTP/1.1;a", "version_latin": b"GET /x HTTP/1.\xb9", "backslash": b"GET \\x HTTP/1.1",
-    "dots": b"GET ../x HTTP/1.1", "question": b"GET ?x HTTP/1.1", "host_alone": b"GET h HTTP/1.1", "host_port": b"GET h:80 HTTP/1.1",
-    "scheme_only": b"GET http: HTTP/1.1", "scheme_one_slash": b"GET http:/x HTTP/1.1", "scheme_no_host": b"GET http:///x HTTP/1.1",
-    "scheme_file": b"GET file:///etc/passwd HTTP/1.1", "scheme_ws": b"GET ws://h/x HTTP/1.1", "scheme_space": b"GET http://h /x HTTP/1.1",
+    "version_letter": b"GET /x HTTP/1.x", "version_empty": b"GET /x HTTP/", "version_dot": b"GET /x HTTP/1.",
+    "version_mixed": b"GET /x Http/1.1",
+    "version_semicolon": b"GET /x HTTP/1.1;a", "version_latin": b"GET /x HTTP/1.\xb9",
+    "backslash": b"GET \\x HTTP/1.1",
+    "dots": b"GET ../x HTTP/1.1", "question": b"GET ?x HTTP/1.1", "host_alone": b"GET h HTTP/1.1",
+    "host_port": b"GET h:80 HTTP/1.1",
+    "scheme_only": b"GET http: HTTP/1.1", "scheme_one_slash": b"GET http:/x HTTP/1.1",
+    "scheme_no_host": b"GET http:///x HTTP/1.1",
+    "scheme_file": b"GET file:///etc/passwd HTTP/1.1", "scheme_ws": b"GET ws://h/x HTTP/1.1",
+    "scheme_space": b"GET http://h /x HTTP/1.1",
     "absolute_bad_port": b"GET http://h:x/ HTTP/1.1", "absolute_port_range": b"GET http://h:65536/ HTTP/1.1",
     "absolute_empty_user": b"GET http://@h/x HTTP/1.1", "absolute_password": b"GET http://h:p@h/x HTTP/1.1",
     "absolute_two_hosts": b"GET http://h,other/x HTTP/1.1", "absolute_backslash": b"GET http://h\\x HTTP/1.1",
-    "asterisk_post": b"POST * HTTP/1.1", "asterisk_more": b"OPTIONS ** HTTP/1.1", "asterisk_path": b"OPTIONS *x HTTP/1.1",
+    "asterisk_post": b"POST * HTTP/1.1", "asterisk_more": b"OPTIONS ** HTTP/1.1",
+    "asterisk_path": b"OPTIONS *x HTTP/1.1",
     "asterisk_query": b"OPTIONS *?x HTTP/1.1",
 }  # fmt: skip
 
 _UNSUPPORTED_LINES = {
-    "connect_port_empty": b"CONNECT h: HTTP/1.1", "connect_origin": b"CONNECT /x HTTP/1.1", "connect_absolute": b"CONNECT http://h/ HTTP/1.1",
+    "connect_port_empty": b"CONNECT h: HTTP/1.1", "connect_origin": b"CONNECT /x HTTP/1.1",
+    "connect_absolute": b"CONNECT http://h/ HTTP/1.1",
     "connect_no_port": b"CONNECT h HTTP/1.1", "version_1_9": b"GET /x HTTP/1.9", "version_3": b"GET /x HTTP/3.0",
     "version_0_0": b"GET /x HTTP/0.0", "version_9_9": b"GET /x HTTP/9.9", "version_2_1": b"GET /x HTTP/2.1",
     "method_of_100": b"M" * 100 + b" /x HTTP/1.1", "method_of_20000": b"M" * 20000 + b" /x HTTP/1.1",
@@ -128,12 +148,18 @@ _UNSUPPORTED_LINES = {
 # Host (RFC 9112 section 3.2, RFC 9110 section 7.2) ----------------------------------------------------------------
 
 _HOSTS = {
-    "empty": b"", "only_port": b":80", "port_range": b"h:65536", "port_sign": b"h:+80", "port_hex": b"h:0x50", "two_ports": b"h:80:80",
-    "port_space": b"h: 80", "query": b"h?x", "fragment": b"h#x", "backslash": b"h\\x", "scheme": b"http://h", "at": b"@h", "at_port": b"h:80@x",
-    "tab_inside": b"a\tb", "semicolon_list": b"a;b, c", "comma": b"a,b", "comma_end": b"a,", "latin": b"\xe9", "null": b"h\x00", "null_port": b"h:8\x000",
-    "quote": b'"h"', "angle": b"<h>", "brace": b"{h}", "pipe": b"a|b", "caret": b"a^b", "percent": b"a%zz", "percent_end": b"a%4",
-    "bracket_empty": b"[]", "bracket_text": b"[h]", "bracket_inside": b"a[::1]", "bracket_behind": b"[::1]a", "bracket_twice": b"[[::1]]",
-    "ipv6_bare": b"::1", "ipv6_zone": b"[fe80::1%25eth0]", "ipv6_long": b"[1:2:3:4:5:6:7:8:9]", "cr": b"h\rx", "delete": b"h\x7f", "tilde_slash": b"h/..",
+    "empty": b"", "only_port": b":80", "port_range": b"h:65536", "port_sign": b"h:+80", "port_hex": b"h:0x50",
+    "two_ports": b"h:80:80",
+    "port_space": b"h: 80", "query": b"h?x", "fragment": b"h#x", "backslash": b"h\\x", "scheme": b"http://h",
+    "at": b"@h", "at_port": b"h:80@x",
+    "tab_inside": b"a\tb", "semicolon_list": b"a;b, c", "comma": b"a,b", "comma_end": b"a,", "latin": b"\xe9",
+    "null": b"h\x00", "null_port": b"h:8\x000",
+    "quote": b'"h"', "angle": b"<h>", "brace": b"{h}", "pipe": b"a|b", "caret": b"a^b", "percent": b"a%zz",
+    "percent_end": b"a%4",
+    "bracket_empty": b"[]", "bracket_text": b"[h]", "bracket_inside": b"a[::1]", "bracket_behind": b"[::1]a",
+    "bracket_twice": b"[[::1]]",
+    "ipv6_bare": b"::1", "ipv6_zone": b"[fe80::1%25eth0]", "ipv6_long": b"[1:2:3:4:5:6:7:8:9]", "cr": b"h\rx",
+    "delete": b"h\x7f", "tilde_slash": b"h/..",
     "long": b"h" * 2000,
 }
 
@@ -142,14 +168,17 @@ _HOSTS = {
 _FIELDS = {
     **{f"name_with_{byte:02x}": b"A%cB: c" % byte for byte in b'"(),/;<=>?@[\\]{}\x01\x0b\x0c\x1b\x7f\x80\xff'},
     **{f"value_with_{byte:02x}": b"A: b%cc" % byte for byte in b"\x00\x01\x07\x08\x0b\x0c\x0e\x1f\x7f"},
-    "colon_alone": b":", "two_colons": b"::", "space_line": b" ", "tab_line": b"\t", "space_name": b" : b", "dangling_cr": b"A: b\r\r",
-    "cr_before_name": b"\rA: b", "null_line": b"\x00", "equals_line": b"A=b", "request_line_again": b"GET /smuggled HTTP/1.1",
+    "colon_alone": b":", "two_colons": b"::", "space_line": b" ", "tab_line": b"\t", "space_name": b" : b",
+    "dangling_cr": b"A: b\r\r",
+    "cr_before_name": b"\rA: b", "null_line": b"\x00", "equals_line": b"A=b",
+    "request_line_again": b"GET /smuggled HTTP/1.1",
     "form_feed_before_colon": b"A\x0c: b", "null_before_colon": b"A\x00: b", "two_spaces_before_colon": b"A  : b",
 }
 
 MORE_REFUSED = [
     *(Refused(f"length_{name}", length(value)) for name, value in _LENGTHS.items()),
-    *(Refused(f"coding_{name}", coding(b"Transfer-Encoding: " + value), (400, 501)) for name, value in _CODINGS.items()),
+    *(Refused(f"coding_{name}", coding(b"Transfer-Encoding: " + value), (400, 501))
+      for name, value in _CODINGS.items()),
     *(Refused(f"coding_{name}_and_length", coding(b"Transfer-Encoding: " + value, b"Content-Length: 5"), (400, 501))
       for name, value in _CODINGS.items()),
     *(Refused(f"framing_{name}", coding(*lines), (400, 501)) for name, lines in _FRAMINGS.items()),
@@ -205,36 +234,53 @@ MORE_REFUSED = [
 # Chunked coding (RFC 9112 section 7.1) ----------------------------------------------------------------------------
 
 _SIZES = {
-    "semicolon": b"5;", "semicolon_space": b"5; ", "two_semicolons": b"5;;a", "extension_no_value": b"5;a=", "extension_no_name": b"5;=a",
-    "extension_space_value": b"5;a=b c", "extension_open_quote": b'5;a="b', "extension_control": b"5;a=\x01", "extension_latin": b"5;a=\xe9",
-    "extension_cr": b"5;a\r", "extension_delete": b"5;\x7f", "extension_long": b"5;a=" + b"b" * 1000, "extension_bracket": b"5;a[b]", "extension_comma": b"5;a,b",
-    "comma": b"5,5", "dot": b"5.0", "percent": b"%35", "hex_upper_prefix": b"0X5", "hash": b"#5", "dollar": b"$5", "h_suffix": b"5h", "tab_before": b"\t5",
-    "tab_behind": b"5\t", "vertical_tab": b"5\x0b", "form_feed": b"\x0c5", "no_break_space": b"\xa05", "full_width": b"\xef\xbc\x95", "double": b"5 5",
-    "minus_zero": b"-0", "plus_zero": b"+0", "seventeen_digits": b"0" * 16 + b"5", "max": b"f" * 16, "sign_bit": b"8000000000000000",
-    "int64_max": b"7fffffffffffffff", "wraps": b"1" + b"0" * 15 + b"5" * 2, "word": b"five", "quoted": b'"5"', "null_before": b"\x005", "lf_before": b"\n5",
-    "empty_line_before": b"\r\n5", "comment": b"5 (hi)", "colon": b"5:", "equals": b"5=", "trailing_cr": b"5\r", "two_cr": b"5\r\r", "space_semicolon_space": b"5 ; ",
+    "semicolon": b"5;", "semicolon_space": b"5; ", "two_semicolons": b"5;;a", "extension_no_value": b"5;a=",
+    "extension_no_name": b"5;=a",
+    "extension_space_value": b"5;a=b c", "extension_open_quote": b'5;a="b', "extension_control": b"5;a=\x01",
+    "extension_latin": b"5;a=\xe9",
+    "extension_cr": b"5;a\r", "extension_delete": b"5;\x7f", "extension_long": b"5;a=" + b"b" * 1000,
+    "extension_bracket": b"5;a[b]", "extension_comma": b"5;a,b",
+    "comma": b"5,5", "dot": b"5.0", "percent": b"%35", "hex_upper_prefix": b"0X5", "hash": b"#5", "dollar": b"$5",
+    "h_suffix": b"5h", "tab_before": b"\t5",
+    "tab_behind": b"5\t", "vertical_tab": b"5\x0b", "form_feed": b"\x0c5", "no_break_space": b"\xa05",
+    "full_width": b"\xef\xbc\x95", "double": b"5 5",
+    "minus_zero": b"-0", "plus_zero": b"+0", "seventeen_digits": b"0" * 16 + b"5", "max": b"f" * 16,
+    "sign_bit": b"8000000000000000",
+    "int64_max": b"7fffffffffffffff", "wraps": b"1" + b"0" * 15 + b"5" * 2, "word": b"five", "quoted": b'"5"',
+    "null_before": b"\x005", "lf_before": b"\n5",
+    "empty_line_before": b"\r\n5", "comment": b"5 (hi)", "colon": b"5:", "equals": b"5=", "trailing_cr": b"5\r",
+    "two_cr": b"5\r\r", "space_semicolon_space": b"5 ; ",
 }  # fmt: skip
 
 _ENDS = {
-    "no_line_break": b"5\r\nhello0\r\n\r\n", "lf": b"5\r\nhello\n0\r\n\r\n", "cr": b"5\r\nhello\r0\r\n\r\n", "lf_cr": b"5\r\nhello\n\r0\r\n\r\n",
-    "space": b"5\r\nhello \r\n0\r\n\r\n", "two_line_breaks": b"5\r\nhello\r\n\r\n0\r\n\r\n", "surplus": b"5\r\nhelloXX0\r\n\r\n", "last_lf": b"5\r\nhello\r\n0\n\n",
-    "last_lf_in_middle": b"5\r\nhello\r\n0\n\r\n", "last_then_lf": b"5\r\nhello\r\n0\r\n\n", "last_then_cr": b"5\r\nhello\r\n0\r\n\rX", "last_space": b"5\r\nhello\r\n0 \r\n\r\n",
-    "last_semicolon": b"5\r\nhello\r\n0;\r\n\r\n", "sixteen_zeros_more": b"5\r\nhello\r\n" + b"0" * 17 + b"\r\n\r\n", "null_between": b"5\r\nhello\r\n\x000\r\n\r\n",
+    "no_line_break": b"5\r\nhello0\r\n\r\n", "lf": b"5\r\nhello\n0\r\n\r\n", "cr": b"5\r\nhello\r0\r\n\r\n",
+    "lf_cr": b"5\r\nhello\n\r0\r\n\r\n",
+    "space": b"5\r\nhello \r\n0\r\n\r\n", "two_line_breaks": b"5\r\nhello\r\n\r\n0\r\n\r\n",
+    "surplus": b"5\r\nhelloXX0\r\n\r\n", "last_lf": b"5\r\nhello\r\n0\n\n",
+    "last_lf_in_middle": b"5\r\nhello\r\n0\n\r\n", "last_then_lf": b"5\r\nhello\r\n0\r\n\n",
+    "last_then_cr": b"5\r\nhello\r\n0\r\n\rX", "last_space": b"5\r\nhello\r\n0 \r\n\r\n",
+    "last_semicolon": b"5\r\nhello\r\n0;\r\n\r\n", "sixteen_zeros_more": b"5\r\nhello\r\n" + b"0" * 17 + b"\r\n\r\n",
+    "null_between": b"5\r\nhello\r\n\x000\r\n\r\n",
     "smaller_than_data": b"4\r\nhello\r\n0\r\n\r\n", "larger_than_data": b"6\r\nhello\r\n0\r\n\r\n",
 }  # fmt: skip
 
 _TRAILERS = {
-    "no_name": b": b", "space_before_colon": b"A : b", "control": b"A: \x01", "null": b"A: b\x00", "cr": b"A: b\rc", "lf": b"A: b\nC: d", "fold_first": b" A: b",
-    "latin_name": b"\xe9: b", "request_line": b"GET /smuggled HTTP/1.1", "length_by_case": b"cONTENT-lENGTH: 5", "authorization": b"Authorization: x", "cookie": b"Cookie: x",
-    "content_type": b"Content-Type: x", "connection": b"Connection: close", "expect": b"Expect: 100-continue", "upgrade": b"Upgrade: x", "te": b"TE: x",
+    "no_name": b": b", "space_before_colon": b"A : b", "control": b"A: \x01", "null": b"A: b\x00", "cr": b"A: b\rc",
+    "lf": b"A: b\nC: d", "fold_first": b" A: b",
+    "latin_name": b"\xe9: b", "request_line": b"GET /smuggled HTTP/1.1", "length_by_case": b"cONTENT-lENGTH: 5",
+    "authorization": b"Authorization: x", "cookie": b"Cookie: x",
+    "content_type": b"Content-Type: x", "connection": b"Connection: close", "expect": b"Expect: 100-continue",
+    "upgrade": b"Upgrade: x", "te": b"TE: x",
     "slime": b"Slime-Agent-Id: x", "forwarded_for": b"X-Forwarded-For: x", "long": b"A: " + b"b" * 20_000,
 }  # fmt: skip
 
 MORE_CUT = [
     *(Cut(f"size_{name}", chunked(line + b"\r\nhello\r\n" + LAST + SMUGGLED)) for name, line in _SIZES.items()),
-    *(Cut(f"size_second_{name}", chunked(b"3\r\nabc\r\n" + line + b"\r\nhello\r\n" + LAST + SMUGGLED)) for name, line in _SIZES.items()),
+    *(Cut(f"size_second_{name}", chunked(b"3\r\nabc\r\n" + line + b"\r\nhello\r\n" + LAST + SMUGGLED))
+      for name, line in _SIZES.items()),
     *(Cut(f"end_{name}", chunked(body + SMUGGLED)) for name, body in _ENDS.items()),
-    *(Cut(f"trailer_{name}", chunked(b"5\r\nhello\r\n0\r\n" + line + b"\r\n\r\n" + SMUGGLED)) for name, line in _TRAILERS.items()),
+    *(Cut(f"trailer_{name}", chunked(b"5\r\nhello\r\n0\r\n" + line + b"\r\n\r\n" + SMUGGLED))
+      for name, line in _TRAILERS.items()),
     Cut("extensions_everywhere", chunked((b"1;" + b"a" * 250 + b"\r\nx\r\n") * 100 + LAST)),
     Cut("get_bad_chunk", get(CHUNKED) + b"zz\r\n" + SMUGGLED),
 ]
@@ -242,16 +288,23 @@ MORE_CUT = [
 # Passed on --------------------------------------------------------------------------------------------------------
 
 _FINE = {
-    "null": b"GET /%00 HTTP/1.1", "crlf": b"GET /a%0d%0aB:%20c HTTP/1.1", "dots": b"GET /../../x HTTP/1.1", "encoded_dots": b"GET /%2e%2e/x HTTP/1.1",
-    "slashes": b"GET ///x HTTP/1.1", "backslash": b"GET /a\\b HTTP/1.1", "empty_query": b"GET /x? HTTP/1.1", "two_questions": b"GET /x??y?z HTTP/1.1",
-    "bad_percent": b"GET /%zz%1 HTTP/1.1", "colon": b"GET /x:80 HTTP/1.1", "at": b"GET /u@h HTTP/1.1", "scheme_in_path": b"GET /http://other/x HTTP/1.1",
-    "two_slashes_host": b"GET //other/x HTTP/1.1", "asterisk": b"GET /* HTTP/1.1", "semicolon": b"GET /x;a=b;c HTTP/1.1", "overlong": b"GET /%c0%af HTTP/1.1",
-    "long": b"GET /" + b"x" * 8000 + b" HTTP/1.1", "method_of_symbols": b"!#$%&'*+-.^_`|~ /x HTTP/1.1", "method_digit": b"1 /x HTTP/1.1", "propfind": b"PROPFIND /x HTTP/1.1",
-    "query": b"QUERY /x HTTP/1.1", "purge": b"PURGE /x HTTP/1.1", "pri": b"PRI /x HTTP/1.1", "mixed_case": b"gEt /x HTTP/1.1", "trace": b"TRACE /x HTTP/1.1",
+    "null": b"GET /%00 HTTP/1.1", "crlf": b"GET /a%0d%0aB:%20c HTTP/1.1", "dots": b"GET /../../x HTTP/1.1",
+    "encoded_dots": b"GET /%2e%2e/x HTTP/1.1",
+    "slashes": b"GET ///x HTTP/1.1", "backslash": b"GET /a\\b HTTP/1.1", "empty_query": b"GET /x? HTTP/1.1",
+    "two_questions": b"GET /x??y?z HTTP/1.1",
+    "bad_percent": b"GET /%zz%1 HTTP/1.1", "colon": b"GET /x:80 HTTP/1.1", "at": b"GET /u@h HTTP/1.1",
+    "scheme_in_path": b"GET /http://other/x HTTP/1.1",
+    "two_slashes_host": b"GET //other/x HTTP/1.1", "asterisk": b"GET /* HTTP/1.1",
+    "semicolon": b"GET /x;a=b;c HTTP/1.1", "overlong": b"GET /%c0%af HTTP/1.1",
+    "long": b"GET /" + b"x" * 8000 + b" HTTP/1.1", "method_of_symbols": b"!#$%&'*+-.^_`|~ /x HTTP/1.1",
+    "method_digit": b"1 /x HTTP/1.1", "propfind": b"PROPFIND /x HTTP/1.1",
+    "query": b"QUERY /x HTTP/1.1", "purge": b"PURGE /x HTTP/1.1", "pri": b"PRI /x HTTP/1.1",
+    "mixed_case": b"gEt /x HTTP/1.1", "trace": b"TRACE /x HTTP/1.1",
 }  # fmt: skip
 
 _SAME_HOSTS = {
-    "percent": b"%68", "underscore": b"a_b", "dot_end": b"h.", "numbers": b"127.1", "port_zeros": b"h:00080", "port_empty": b"h:", "upper": b"H", "sub_delims": b"a!$&'()*+;=",
+    "percent": b"%68", "underscore": b"a_b", "dot_end": b"h.", "numbers": b"127.1", "port_zeros": b"h:00080",
+    "port_empty": b"h:", "upper": b"H", "sub_delims": b"a!$&'()*+;=",
     "ipv6_v4": b"[::ffff:1.2.3.4]", "ip_future": b"[v1.x]", "dash": b"-h-",
 }
 
@@ -263,7 +316,8 @@ def _fine(line: bytes) -> tuple[tuple[bytes, bytes, bytes], ...]:
 
 MORE_PASSED = [
     *(Passed(f"line_{name}", get(start=line), _fine(line)) for name, line in _FINE.items()),
-    *(Passed(f"host_{name}", get(host=b"Host: " + value + b"\r\n"), ONE, has=(b"x-forwarded-host:" + value,)) for name, value in _SAME_HOSTS.items()),
+    *(Passed(f"host_{name}", get(host=b"Host: " + value + b"\r\n"), ONE, has=(b"x-forwarded-host:" + value,))
+      for name, value in _SAME_HOSTS.items()),
     Passed("absolute_case", get(start=b"GET HTTP://H/x HTTP/1.1"), ONE),
     Passed("absolute_own_port", get(start=b"GET http://h:80/x HTTP/1.1"), ONE),
     Passed("absolute_query_only", get(start=b"GET http://h?x HTTP/1.1"), ((b"GET", b"/?x", b""),)),
