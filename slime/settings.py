@@ -326,6 +326,7 @@ class AgentConfig(Common):
     proxy: str | None = row(
         values.PROXY, None, EGRESS,
         "HTTP proxy on the way to the hub, and to https upstreams: http(s)://user:password@host:port.",
+        secret=True,
     )
     https_proxy: str | None = row(
         values.PROXY, None, EGRESS,
