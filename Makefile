@@ -12,7 +12,7 @@ CODE := slime tests twisted setup.py $(wildcard docs/conf.py benchmarks)
 test: style types unit docs
 
 ## demo: a hub, two agents and two toy upstreams on this machine; DEMO_ARGS=--once ends by itself
-demo: .venv/installed
+demo: .venv/runs
 	$(BIN)/slime demo $(DEMO_ARGS)
 
 style: .venv/installed
@@ -36,10 +36,15 @@ settings: .venv/installed
 	$(BIN)/python -m slime.reference settings > docs/settings.rst
 	$(BIN)/python -m slime.reference errors > docs/errors.rst
 
-.venv/installed: setup.py setup.cfg $(wildcard requirements/*.txt)
+# What it takes to run slime, and nothing more: the demonstration should not wait for linters.
+.venv/runs: setup.py setup.cfg requirements/run.txt requirements/build.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/check.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/build.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/installed: .venv/runs requirements/test.txt requirements/check.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/check.txt
 	touch $@
 
 clean:
