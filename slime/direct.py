@@ -81,8 +81,9 @@ class Cork:
             self._send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def drop(self) -> None:
-        """Forget what has been collected: it must not be sent any more."""
+        """Forget what has been collected, and whom it was for: nothing must be sent any more."""
         self._pieces = []
+        self._send = _nowhere
 
 
 class Corks:
@@ -110,3 +111,7 @@ class Corks:
             self.busy = False
             while self.waiting:
                 self.waiting.pop().pull()
+
+
+def _nowhere(data: bytes) -> None:
+    """Where the bytes of a lost connection go."""

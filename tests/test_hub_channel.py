@@ -1057,7 +1057,9 @@ class MemoryTests(AgentTestCase):
         for leave in (True, False):
             app = self.application()
             app.get(b"/", BLOCK)
-            gone: list[weakref.ref[Any]] = [weakref.ref(app.channel), weakref.ref(self.agent.last.exchange.request)]
+            things = (app.channel, app.channel.outlet, self.agent.last.exchange.request)
+            gone: list[weakref.ref[Any]] = [weakref.ref(thing) for thing in things]
+            del things
             if not leave:
                 self.agent.answer()
             app.leave()
@@ -1066,7 +1068,7 @@ class MemoryTests(AgentTestCase):
             self.agent.streams.clear()
             self.hub.finished.clear()
             del app
-            self.assertEqual([one() for one in gone], [None, None])
+            self.assertEqual([one() for one in gone], [None] * 3)
 
 
 def chunked(body: bytes) -> bytes:

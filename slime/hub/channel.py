@@ -59,6 +59,7 @@ class RequestSide(Protocol):
 
     outlet: Outlet
     _request: StreamedRequest | None
+    _secure = False
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
         """Write the head of a response made by an ordinary resource of the tree."""
@@ -89,7 +90,7 @@ class RequestSide(Protocol):
 
     def isSecure(self) -> bool:
         """Does TLS protect the connection?"""
-        return ISSLTransport.providedBy(self.transport)
+        return self._secure
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """Twisted could not read a form that an ordinary resource was sent."""
@@ -116,6 +117,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
         self.limits = self.site.limits
         self.inlet = Inlet(transport, self.site.seconds)
         self.outlet = Outlet(self, transport, self.site.seconds, self.site.corks)
+        self._secure = ISSLTransport.providedBy(transport)
         self._parser = RequestParser(self.limits.head)
         if ITCPTransport.providedBy(transport) and hasattr(transport.getPeer(), "port"):
             transport.setTcpNoDelay(True)
@@ -179,6 +181,8 @@ class HttpChannel(RequestSide, Switchable, Endable):
                 self._begin(event)
             elif type(event) is EndOfMessage:
                 self._message_complete(event)
+                if self._message_ended:
+                    return
             elif self._request is not None:
                 self._request.body_received(cast(Data, event).data)
 
@@ -203,7 +207,10 @@ class HttpChannel(RequestSide, Switchable, Endable):
         if self._begun < TURN_LIMIT or not self._parser.buffered:
             self._message_ended = False
             self._parser.start_next()
-            self._parse()
+            if self._parser.buffered:
+                self._parse()
+            elif not self._parsing:
+                self._settle()
         else:
             self.site.later(self._next_turn)
 
@@ -226,7 +233,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
             self.inlet.wait_for(Wait.HEAD, self.limits.head_timeout)
         if parser.buffered > PIPELINE_LIMIT:
             self.inlet.pause(PIPELINE)
-        else:
+        elif self.inlet.pauses:
             self.inlet.resume(PIPELINE)
 
     def _refuse(self, error: BadMessage) -> None:
@@ -252,7 +259,8 @@ class HttpChannel(RequestSide, Switchable, Endable):
 
     def resume_body(self) -> None:
         """The request's consumer wants more; the application gets as long for it as if it had just sent some."""
-        self.inlet.resume(UPLOAD)
+        if self.inlet.pauses:
+            self.inlet.resume(UPLOAD)
         if not (self._message_ended or self._closing):
             self.inlet.wait_for(Wait.BODY, self.limits.body_timeout)
 

@@ -122,7 +122,7 @@ class OrdinaryRequest(Request):
     @property
     def write_blocked(self) -> bool:
         """Is the application slower than we are?"""
-        return self.channel.write_blocked
+        return self.channel.outlet.is_blocked
 
     def blocked(self) -> None:
         """From the channel: the application reads more slowly than it is written to."""

@@ -55,6 +55,7 @@ class Outlet:
     """Writes to a transport, as its producer.
 
     :ivar is_blocked: whether the transport's buffer is full; what is written then waits here.
+    :ivar write: takes bytes to be sent, in order, now or when the work that goes on is done.
     """
 
     def __init__(self, owner: Owner, transport: Any, seconds: Callable[[], float], corks: Corks) -> None:
@@ -63,6 +64,7 @@ class Outlet:
         self._transport = transport
         self._seconds = seconds
         self._cork = Cork(corks, self._send)
+        self.write = self._cork.write
         self._direct = DirectWriter(transport)
         self._backlog: deque[bytes] = deque()
         self._ending = Ending.NONE
@@ -71,11 +73,8 @@ class Outlet:
         self._registered = True
         transport.registerProducer(self, True)
 
-    def write(self, data: bytes) -> None:
-        """Send bytes; while the application does not read they wait here, in order."""
-        self._cork.write(data)
-
     def _send(self, data: bytes) -> None:
+        """Send bytes; while the application does not read they wait here, in order."""
         if self.is_blocked:
             self._backlog.append(data)
         else:

@@ -20,7 +20,6 @@ from slime.hub.answers import Answer, Answered, Trouble, answer_for
 from slime.hub.ordinary import NO_BODY, Buffering, OrdinaryRequest
 
 if TYPE_CHECKING:
-
     from slime.hub.channel import HttpChannel
     from slime.hub.switch import Successor
 
@@ -148,6 +147,10 @@ class StreamedRequest(OrdinaryRequest):
 
     # -- the gateway's side ---------------------------------------------------------------------------------------
 
+    def isSecure(self) -> bool:
+        """Did it come by TLS?"""
+        return self.channel.isSecure()
+
     def pause_body(self) -> None:
         """Enough of the body for now."""
         if not self.finished and not self._disconnected:
@@ -165,7 +168,7 @@ class StreamedRequest(OrdinaryRequest):
         One that the application is too slow to read is left out: no credit bounds how many come.
         """
         if self.head.version == b"1.1" and not self.answer_started and not self.write_blocked:
-            self.channel.write(serialise_response_head(head))
+            self.channel.outlet.write(serialise_response_head(head))
 
     def answer_head(self, head: ResponseHead, length: int | None) -> None:
         """Begin the final response.
@@ -175,7 +178,7 @@ class StreamedRequest(OrdinaryRequest):
         """
         self.answer_started = True
         fields = [*head.fields, *self._framing(head.status, length)]
-        self.channel.write(serialise_response_head(ResponseHead(b"1.1", head.status, head.reason, fields)))
+        self.channel.outlet.write(serialise_response_head(ResponseHead(b"1.1", head.status, head.reason, fields)))
 
     def _framing(self, status: int, length: int | None) -> Fields:
         fields: Fields = []
@@ -193,15 +196,15 @@ class StreamedRequest(OrdinaryRequest):
         """Some of the response's body; it is on its way in this turn of the reactor."""
         self.answer_bytes += len(data)
         if self._answer_chunked:
-            self.channel.write(encode_chunk(data))
+            self.channel.outlet.write(encode_chunk(data))
         else:
-            self.channel.write(data)
+            self.channel.outlet.write(data)
 
     def answer_end(self, trailers: Fields) -> None:
         """The response is complete; trailers are for those who asked for them (RFC 9110 section 10.1.4)."""
         if self._answer_chunked:
             wanted = trailers and b"trailers" in tokens(self.head.fields, b"te")
-            self.channel.write(last_chunk(trailers if wanted else []))
+            self.channel.outlet.write(last_chunk(trailers if wanted else []))
         self._finish()
 
     def switch(self, head: ResponseHead, successor: Successor) -> bytes:
@@ -212,7 +215,7 @@ class StreamedRequest(OrdinaryRequest):
         """
         self.answer_started = True
         self.persistent = False
-        self.channel.write(serialise_response_head(head))
+        self.channel.outlet.write(serialise_response_head(head))
         return self.channel.switch(successor)
 
     def end_half(self) -> None:
