@@ -171,6 +171,12 @@ class HubConfig(Common, HubSecret):
         "Twisted endpoint to listen on in place of host and port; may be given several times.",
     )
 
+    reuse_port: bool = row(
+        values.BOOLEAN, False, LISTENING,
+        "Share the port with another hub, so that a new one can take over from the old one without losing a request. "
+        "Only for hubs with the same secret.",
+    )
+
     agent_ca: Path | None = row(
         values.PATH, None, LISTENING,
         "PEM file of certificate authorities. With it, agents can join by TLS alone, and have to show a certificate "
@@ -294,6 +300,19 @@ class AgentConfig(Common):
     upstream_idle: float = row(
         _DEADLINE_OR_NONE, 4.0, UPSTREAMS,
         "How long an unused connection to an upstream is kept; less than the upstream itself keeps it.",
+    )
+
+    health_path: str | None = row(
+        values.TARGET, None, UPSTREAMS,
+        "Path to ask each upstream for, to learn whether it is ready; until it answers below 400, it gets no requests.",
+    )
+    health_interval: float = row(
+        duration(0.1, 3600), 5.0, UPSTREAMS, "How often to ask, and the longest wait for the answer."
+    )
+    guard_status: bool = row(
+        values.BOOLEAN, False, UPSTREAMS,
+        "Let an upstream rest that answers one request after the other with a server error (5xx) at once, as one does "
+        "that cannot be reached.",
     )
 
     reconnect_max: float = row(

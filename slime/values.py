@@ -318,6 +318,12 @@ def _encode(text: str) -> bytes:
     return _parse_filled(text).encode("utf-8", "surrogateescape")
 
 
+def _parse_target(text: str) -> str:
+    if not re.fullmatch(r"/[!-\"$-~]*", text):
+        raise ValueError("no path of a URL; write one like /health")
+    return text
+
+
 def _parse_path(text: str) -> Path:
     if "\0" in text:
         raise ValueError("not a path; leave out the null character")
@@ -354,6 +360,7 @@ TEXT = Kind("TEXT", _parse_printable)
 HOST = Kind("HOST", _parse_host)
 BOOLEAN = Kind("", _parse_boolean, lambda value: str(value).lower())
 PATH = Kind("PATH", _parse_path)
+TARGET = Kind("PATH", _parse_target)
 NAMES = Kind("A,B,…", _parse_printable, ",".join, _split_commas)
 PROTOCOLS = Kind("A,B,…", _parse_protocol, ",".join, _split_commas)
 SCOPE_PATHS = Kind("/A,/B/*,…", _parse_scope_path, ",".join, _split_commas)

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.internet.task import Clock
 
+from slime.agent.health import Health, Precautions
 from slime.agent.upstream.call import ResponseSink
 from slime.agent.upstream.client import UpstreamClient
 from slime.agent.worker import Bounds, Workshop
@@ -81,7 +83,8 @@ class ScriptedClient:
 def scripted_shop(slots: int = 1, ahead: int = 4) -> tuple[Workshop, ScriptedClient]:
     """A workshop, and the client it uses."""
     client = ScriptedClient()
-    return Workshop(cast(UpstreamClient, client), Bounds(slots, ahead, HeadLimits())), client
+    health = Health(Clock(), slots, Precautions(), "upstream")
+    return Workshop(cast(UpstreamClient, client), Bounds(slots, ahead, HeadLimits()), health), client
 
 
 class LinkStub:

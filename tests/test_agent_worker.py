@@ -213,7 +213,7 @@ class SlotTests(WorkerCase):
         self.assertEqual(len(self.client.calls), 1)
 
     def test_whole_line_fails_at_once(self) -> None:
-        """However long the line, each gets its answer and the slot is free at the end."""
+        """However long the line, each gets its answer, or is given back, and the slot is free at the end."""
         self.shop, self.client = scripted_shop(1, 5000)
         self.opened(1)
         for stream_id in range(2, 5002):
@@ -221,7 +221,7 @@ class SlotTests(WorkerCase):
         first = self.client.calls[0]
         self.client.unreachable = True
         first.answer(b"")
-        self.assertEqual(sum(isinstance(frame, Reset) for frame in self.sent()), 5000)
+        self.assertEqual(sum(isinstance(frame, Reset | Refused) for frame in self.sent()), 5000)
         self.client.unreachable = False
         self.opened(6000)
         self.call.answer(b"")

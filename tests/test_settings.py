@@ -49,6 +49,7 @@ SAMPLES: dict[Kind | str, list[tuple[str, Any]]] = {
     values.HOST: [("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), ("::1", "::1")],
     values.BOOLEAN: [("true", True), ("false", False), ("on", True)],
     values.PATH: [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))],
+    values.TARGET: [("/health", "/health"), ("/", "/"), ("/v1/models?x=1", "/v1/models?x=1")],
     values.NAMES: [("a,b", ("a", "b")), ("c", ("c",)), ("d, e", ("d", "e"))],
     values.PROTOCOLS: [("tcp,h2c", ("tcp", "h2c")), ("foo/2", ("foo/2",)), ("Spdy/3.1, b", ("Spdy/3.1", "b"))],
     values.PROXY: [(f"http://{name}:3128", f"http://{name}:3128") for name in ("a", "b", "c")],

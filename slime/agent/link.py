@@ -154,8 +154,7 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
         for worker in reversed(workers.values()):
             worker.abandon()
         self._leave_drained()
-        if self._welcomed_at is not None:
-            self._shop.links -= 1
+        self._shop.hubs.discard(self)
         if not self.ended.called:
             self.ended.callback(self._refusal or self._ending(reason))
 
@@ -209,8 +208,10 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
 
     def _welcome(self, frame: Welcome) -> None:
         self._welcomed_at = self._clock.seconds()
-        self._shop.links += 1
+        self._shop.hubs.add(self)
         self.established(self._policy.ping_interval)
+        if self._shop.health.capacity != self._policy.hello.slots:
+            self.send(Capacity(self._shop.health.capacity))
         self._log.info("linked to the hub at {peer}", peer=self.peer, session=frame.session)
         self._policy.on_linked()
 

@@ -67,7 +67,7 @@ class PassageWorker(Worker):
             self._refuse_switch(error)
             return
         self._switched = True
-        self._shop.answered()
+        self._shop.answered(101, self._began)
         fields = [*agent_response_fields(head, self._method), *switching_fields(head)]
         block = serialise_response_head(ResponseHead(head.version, head.status, head.reason, fields))
         self._link.send(Head(self._stream_id, block, None, upgrade=True))

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import SystemRandom
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from twisted.application.service import IService, Service
@@ -17,6 +17,7 @@ from slime import __version__
 from slime.agent.egress import DIRECT, Egress
 from slime.agent.egress.ways import warnings_about, ways_out
 from slime.agent.hardware import hardware
+from slime.agent.health import Health, Precautions
 from slime.agent.identity import given_ids, kept_ids
 from slime.agent.link import LinkFactory, LinkPolicy
 from slime.agent.reconnect import Backoff, Hub, LinkKeeper
@@ -26,6 +27,9 @@ from slime.agent.worker import Bounds, Workshop
 from slime.http.head import HeadLimits
 from slime.settings import AgentConfig
 from slime.tunnel import HEAD_LIMIT, Hello
+
+if TYPE_CHECKING:
+    from slime.agent.probe import Probe
 
 __all__ = ["AgentService", "build_agent"]
 
@@ -48,6 +52,7 @@ class Member:
 
     keeper: LinkKeeper
     shop: Workshop
+    probe: Probe | None = None
 
 
 class Once:
@@ -97,6 +102,8 @@ class AgentService(Service):
             self._log.error("{words}", words=warning)
         for member in self._members:
             member.keeper.start()
+            if member.probe is not None:
+                member.probe.start()
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
@@ -109,6 +116,9 @@ class AgentService(Service):
 
     def _close(self, results: object) -> None:
         for member in self._members:
+            if member.probe is not None:
+                member.probe.stop()
+            member.shop.health.stop()
             member.shop.client.close()
 
 
@@ -143,12 +153,22 @@ def build_member(
 ) -> Member:
     """One agent."""
     client = UpstreamClient(reactor, target, config)
-    shop = Workshop(client, bounds(config))
+    precautions = Precautions(config.health_path, config.health_interval, config.guard_status)
+    health = Health(reactor, config.num_worker, precautions, target.label)
+    probe = probe_of(reactor, client, precautions, health) if precautions.path is not None else None
+    shop = Workshop(client, bounds(config), health)
     policy = LinkPolicy(greeting(config, target, agent_id), config.ping_interval, config.handshake_timeout, linked)
     factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
     backoff = Backoff(config.reconnect_max, SystemRandom().random)
     hub = hub_at(reactor, config.hub, config.handshake_timeout, way)
-    return Member(LinkKeeper(reactor, hub, factory, backoff), shop)
+    return Member(LinkKeeper(reactor, hub, factory, backoff), shop, probe)
+
+
+def probe_of(reactor: Any, client: UpstreamClient, precautions: Precautions, health: Health) -> Probe:
+    """What asks the upstream whether it is ready; treq, with all that it brings, is loaded for nobody else."""
+    from slime.agent.probe import Probe
+
+    return Probe(reactor, client, precautions, health)
 
 
 def bounds(config: AgentConfig) -> Bounds:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from slime.agent.health import Health
 from slime.agent.slots import Place, Slots
 from slime.agent.upstream.call import UpstreamCall
 from slime.agent.upstream.client import UpstreamClient
@@ -15,7 +16,7 @@ from slime.http.body import is_trailer
 from slime.http.fields import REQUEST_FAULTS, Fields, parse_fields
 from slime.http.forwarding import agent_response_fields, rewrite_for_upstream
 from slime.http.head import HeadLimits, RequestHead, ResponseHead, parse_request_head, serialise_response_head
-from slime.tunnel import Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
+from slime.tunnel import Capacity, Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
 
 __all__ = ["Bounds", "Worker", "WorkerLink", "Workshop"]
 
@@ -67,17 +68,20 @@ class Workshop:
     :ivar client: the upstream's client.
     :ivar bounds: how much it takes on.
     :ivar draining: nothing new is taken.
-    :ivar links: how many hubs send requests: more than one while one hub takes over from another. Then each may think
-        a slot free that the other has just filled, so that what would be refused may wait.
+    :ivar health: how well the upstream is.
+    :ivar hubs: the links that requests come by: more than one while one hub takes over from another. Then each may
+        think a slot free that the other has just filled, so that what would be refused may wait.
     """
 
     _log = Logger()
 
-    def __init__(self, client: UpstreamClient, bounds: Bounds) -> None:
+    def __init__(self, client: UpstreamClient, bounds: Bounds, health: Health) -> None:
+        self.health = health
+        health.changed = self._health_changed
         self.client = client
         self.bounds = bounds
         self.draining = False
-        self.links = 0
+        self.hubs: set[WorkerLink] = set()
         self._slots: Slots[Worker] = Slots(bounds.slots, bounds.ahead)
         self._trouble: ErrorCode | None = None
 
@@ -86,7 +90,7 @@ class Workshop:
         if self.draining:
             worker.refuse(ErrorCode.DRAINING)
             return
-        place = self._slots.offer(worker, ahead or self.links > 1)
+        place = self._slots.offer(worker, ahead or len(self.hubs) > 1)
         if place is Place.RUNNING:
             self._run(worker)
         elif place is Place.NONE:
@@ -107,18 +111,32 @@ class Workshop:
     def drain(self) -> None:
         """Take nothing new, and give back what waits."""
         self.draining = True
+        self._give_back(ErrorCode.DRAINING)
+
+    def _give_back(self, code: ErrorCode) -> None:
         for worker in self._slots.dismiss():
-            worker.refuse(ErrorCode.DRAINING)
+            worker.refuse(code)
+
+    def _health_changed(self) -> None:
+        if self.draining:
+            return
+        capacity = self.health.capacity
+        for hub in self.hubs:
+            hub.send(Capacity(capacity))
+        if not capacity:
+            self._give_back(ErrorCode.ALL_BUSY)
 
     def failed(self, code: ErrorCode, detail: str) -> None:
         """The upstream failed a request. Logged when it begins to, not for every request."""
+        self.health.failed(code, detail)
         if self._trouble is not code:
             self._trouble = code
             label = self.client.target.label
             self._log.warn("upstream {upstream}: {code}: {detail}", upstream=label, code=code.slug, detail=detail)
 
-    def answered(self) -> None:
+    def answered(self, status: int, began: float) -> None:
         """The upstream answered a request."""
+        self.health.answered(status, began)
         if self._trouble is not None:
             self._trouble = None
             self._log.info("upstream {upstream} answers again", upstream=self.client.target.label)
@@ -132,8 +150,8 @@ class Worker:
     """
 
     __slots__ = (
-        "_call", "_early", "_full", "_head", "_held", "_length", "_link", "_method", "_over", "_paused", "_shop",
-        "_stream_id", "_whole",
+        "_began", "_call", "_early", "_full", "_head", "_held", "_length", "_link", "_method", "_over", "_paused",
+        "_shop", "_stream_id", "_whole",
     )  # fmt: skip
 
     _log = Logger()
@@ -146,6 +164,7 @@ class Worker:
         self._length = frame.length
         self._over = False
         self._method = b""
+        self._began = 0.0
         self._call: UpstreamCall | None = None
         self._early: list[Data | End] = []
         self._held = 0
@@ -210,6 +229,7 @@ class Worker:
             self._fail(error.code, error.detail)
             return False
         self._method = request.method
+        self._began = self._shop.health.now()
         call = self._shop.client.start(request, self._length, self)
         if self._over:
             return False
@@ -242,7 +262,7 @@ class Worker:
     def head(self, head: ResponseHead, length: int | None) -> None:
         """The answer begins; with nothing to follow, this frame is its end as well."""
         self._whole = length == 0
-        self._shop.answered()
+        self._shop.answered(head.status, self._began)
         self._link.send(Head(self._stream_id, self._block(head), length))
 
     def _block(self, head: ResponseHead) -> bytes:

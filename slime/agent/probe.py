@@ -1,0 +1,62 @@
+"""Asking an upstream whether it is ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from treq.client import HTTPClient
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+
+from slime.agent.health import Health, Precautions
+from slime.agent.upstream.client import UpstreamClient
+from slime.agent.upstream.web import UpstreamAgent
+
+__all__ = ["Probe"]
+
+
+class Probe:
+    """Asks an upstream again and again whether it is ready: any answer below 400 says so."""
+
+    def __init__(self, reactor: Any, client: UpstreamClient, precautions: Precautions, health: Health) -> None:
+        self._reactor = reactor
+        self._treq = HTTPClient(UpstreamAgent(client))
+        target = client.target
+        self._url = target.origin + target.address.base_path.decode("ascii") + (precautions.path or "")
+        self._interval = precautions.interval
+        self._health = health
+        self._loop = LoopingCall(self._ask)
+        self._loop.clock = reactor
+
+    def start(self) -> None:
+        """Ask now, and from now on."""
+        self._loop.start(self._interval)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._loop.running:
+            self._loop.stop()
+
+    def _ask(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._probe())
+
+    async def _probe(self) -> None:
+        try:
+            status = await Deferred.fromCoroutine(self._status()).addTimeout(self._interval, self._reactor)
+        except Exception as error:
+            # Whatever keeps it from answering, it is not ready.
+            self._health.probed(False, f"not ready: {str(error) or type(error).__name__}")
+            return
+        ready = status < 400
+        self._health.probed(ready, "ready" if ready else f"not ready: it answers {status}")
+
+    async def _status(self) -> int:
+        response = await self._treq.get(
+            self._url, reactor=self._reactor, allow_redirects=False, unbuffered=True, timeout=self._interval
+        )
+        await response.collect(_ignore)
+        return int(response.code)
+
+
+def _ignore(data: bytes) -> None:
+    pass
