@@ -6,7 +6,6 @@ in the hub at all. How many run at an agent is the agent's own say, and the disp
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
@@ -119,7 +118,7 @@ class AgentPool:
         self._on_finished = on_finished
         self._watcher = watcher
         self._drained: set[str] = set()
-        self._admission = DeferredSemaphore(limits.concurrent or sys.maxsize)
+        self._admission = DeferredSemaphore(limits.concurrent or 1)
         self._dispatcher = Dispatcher(limits.balance)
         self._seats: dict[str, Seat] = {}
         self._departing: dict[AgentLink, Seat] = {}
@@ -131,11 +130,17 @@ class AgentPool:
 
     # -- exchanges ------------------------------------------------------------------------------------------------
 
+    def serves(self, exchange: Exchange) -> bool:
+        """Would a new exchange be given a slot some time, as far as can be said now?"""
+        return exchange.wishes.block or self._dispatcher.could_serve(exchange.ticket)
+
     def submit(self, exchange: Exchange) -> None:
         """A new exchange wants a slot. It is assigned, queued or failed before or after this returns."""
         exchange.queued_at = self._clock.seconds()
         if self.draining:
             exchange.fail(Trouble(ErrorCode.DRAINING))
+        elif not self._limits.concurrent:
+            self._admit(exchange)
         elif self._admission.tokens:
             self._admission.acquire()
             self._admit(exchange)
@@ -226,7 +231,8 @@ class AgentPool:
         self._patience.stop(exchange)
         if exchange in self._admitted:
             self._admitted.discard(exchange)
-            self._admission.release()
+            if self._limits.concurrent:
+                self._admission.release()
         self._on_finished(exchange)
         _forget(exchange)
         if self._idle is not None and not self._admitted:
