@@ -246,7 +246,8 @@ class HubConfig(Common, HubSecret):
 
     replay_body: int = row(
         size(0, 16 * _MIB), 64 * _KIB, LINK,
-        "Bytes of a request's body kept so that it can be given to another agent when the first is lost.",
+        "Bytes of a request's body kept so that it can be given to another agent when the first is lost; a body of "
+        "known length takes no slot before so much of it, or all, has arrived.",
     )
     max_requeues: int = row(integer(0, 100), 2, LINK, "How often a request may be given to another agent.")
     prefetch: int = row(

@@ -466,7 +466,8 @@ class EarlyAnswerTests(AgentTestCase):
     def test_paused_upload(self) -> None:
         """The agent took nothing more of it; now it is read again, and thrown away."""
         self.agent.waiting_bytes = 10**6
-        self.app.send(request(b"/", b"Content-Length: 60000", method=b"POST"), b"x" * 1000)
+        expect = b"Expect: 100-continue"
+        self.app.send(request(b"/", b"Content-Length: 60000", expect, method=b"POST"), b"x" * 1000)
         self.assertTrue(self.app.transport.paused)
         self.hub.wait(100)
         self.agent.answer(b"403 Forbidden")
@@ -610,10 +611,10 @@ class DeadlineTests(AgentTestCase):
 
     def test_slow_body(self) -> None:
         """It may take long, but not pause for long; its agent is told."""
-        self.app.send(request(b"/", b"Content-Length: 100", method=b"POST"))
+        self.app.send(request(b"/", CHUNKED, method=b"POST"))
         for _ in range(5):
             self.hub.wait(59)
-            self.app.send(b"x")
+            self.app.send(b"1\r\nx\r\n")
         self.hub.wait(60)
         self.assertIsNone(self.agent.last.reset)
         self.hub.wait(1)
@@ -624,7 +625,7 @@ class DeadlineTests(AgentTestCase):
 
     def test_slow_body_while_answered(self) -> None:
         """Neither side can be completed."""
-        self.app.send(request(b"/", b"Content-Length: 100", method=b"POST"))
+        self.app.send(request(b"/", CHUNKED, method=b"POST"))
         self.agent.head(b"200 OK")
         self.hub.wait(61)
         self.assertEqual(self.app.transport.ended, "abort")
@@ -633,7 +634,7 @@ class DeadlineTests(AgentTestCase):
     def test_upload_held_back(self) -> None:
         """That nothing comes is no fault of the application's then; and it gets its time afterwards."""
         self.agent.waiting_bytes = 10**6
-        self.app.send(request(b"/", b"Content-Length: 2000", method=b"POST"), b"x" * 1000)
+        self.app.send(request(b"/", b"Content-Length: 200000", method=b"POST"), b"x" * 100_000, b"x")
         self.hub.wait(300)
         self.assertFalse(self.app.gone)
         self.agent.last.exchange.writable()
@@ -799,7 +800,7 @@ class BackpressureTests(AgentTestCase):
 
     def test_upload(self) -> None:
         """The agent's queue is long: the application is not read; it is when the queue is short again."""
-        self.app.send(request(b"/", b"Content-Length: 300000", method=b"POST"), b"x" * 1000)
+        self.app.send(request(b"/", b"Content-Length: 300000", method=b"POST"), b"x" * 100_000)
         self.assertFalse(self.app.transport.paused)
         self.agent.waiting_bytes = 200 * 1024
         self.app.send(b"x" * 1000)

@@ -18,6 +18,7 @@ from slime.http.head import RequestHead, field_values, serialise_request_head, t
 from slime.http.route import TrustedProxies
 from slime.http.upgrade import wanted_upgrade
 from slime.hub.answers import Trouble
+from slime.hub.doorstep import Doorstep, awaited
 from slime.hub.exchange import Exchange, Wishes
 from slime.hub.hops import COUNTED, as_recipient, one_hop_on
 from slime.hub.passage import Passage
@@ -105,7 +106,11 @@ class GatewayResource(Resource):
         if exchange.upgrade is not None:
             head.fields.extend(exchange.upgrade.hop_fields)
         exchange.forward_head = serialise_request_head(head)
-        self._pool.submit(exchange)
+        size = awaited(request, self._pool.policy.replay_body)
+        if size and self._pool.serves(exchange):
+            request.receiver = Doorstep(exchange, size, self._pool.submit)
+        else:
+            self._pool.submit(exchange)
 
     def _exchange(self, request: StreamedRequest, request_id: bytes, wishes: Wishes) -> Exchange:
         if request.upgrading:
