@@ -465,9 +465,9 @@ class EarlyAnswerTests(AgentTestCase):
 
     def test_paused_upload(self) -> None:
         """The agent took nothing more of it; now it is read again, and thrown away."""
+        self.begin(Wanted(pool=PoolLimits(exchange=ExchangePolicy(replay_body=500))))
         self.agent.waiting_bytes = 10**6
-        expect = b"Expect: 100-continue"
-        self.app.send(request(b"/", b"Content-Length: 60000", expect, method=b"POST"), b"x" * 1000)
+        self.app.send(request(b"/", b"Content-Length: 60000", method=b"POST"), b"x" * 500, b"x" * 500)
         self.assertTrue(self.app.transport.paused)
         self.hub.wait(100)
         self.agent.answer(b"403 Forbidden")
