@@ -244,6 +244,11 @@ class HubConfig(Common, HubSecret):
         "How long to go on reading a request that was answered early, so that the answer is not lost.",
     )
 
+    handshake_rate: int = row(
+        _COUNT_OR_NONE, 200, LINK,
+        "Most agents let in a second, so that applications are served while a whole fleet comes back; others are asked "
+        "to return a little later. 0 sets no limit.",
+    )
     replay_body: int = row(
         size(0, 16 * _MIB), 64 * _KIB, LINK,
         "Bytes of a request's body kept so that it can be given to another agent when the first is lost; a body of "

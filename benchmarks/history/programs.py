@@ -53,7 +53,7 @@ class Agent:
 
     name: str
     hub: int
-    upstream: int
+    upstream: int | str
     slots: int
     token: str
     child: Child | None = None
@@ -62,7 +62,8 @@ class Agent:
         """Start it, and return when it has joined, or has taken too long for it."""
         command = leashed(
             PROGRAM, "agent", "run", "--hub", f"127.0.0.1:{self.hub}", "--agent-id", self.name,
-            "--upstream", f"127.0.0.1:{self.upstream}", "--num-worker", str(self.slots), *QUICK,
+            "--upstream", f"127.0.0.1:{self.upstream}" if isinstance(self.upstream, int) else self.upstream,
+            "--num-worker", str(self.slots), *QUICK,
         )  # fmt: skip
         self.child = Child(self.name, command, {"SLIME_TOKEN": self.token})
         with suppress(ChildError):  # another fault may be in the way

@@ -52,12 +52,15 @@ class Backoff:
             self._attempts = 0
             if end.verdict is Verdict.MOVING:
                 return 0.0
+        if end.retry_after:
+            # A hub that is there, and says when.
+            return end.retry_after * (1 + self._random())
         bound = min(self._longest, BASE * GROWTH ** min(self._attempts, 32))
         self._attempts += 1
         rest = bound * self._random()
         if end.verdict is Verdict.REFUSED:
             rest = self._slow(bound)
-        return max(rest, end.retry_after * (1 + self._random()))
+        return rest
 
     def _slow(self, bound: float) -> float:
         """Half the bound at least, so that a refused token is not tried again at once by luck."""

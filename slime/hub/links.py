@@ -21,6 +21,7 @@ from slime.hub.answers import Trouble
 from slime.hub.exchange import Exchange
 from slime.hub.passage import Passage
 from slime.hub.pool import AgentPool
+from slime.hub.rate import TokenBucket
 from slime.hub.request import StreamedRequest
 from slime.hub.seats import Rights
 from slime.tokens import AgentClaims, RevokedToken, TokenError, verify
@@ -66,6 +67,7 @@ class LinkPolicy:
     :ivar prefetch: requests sent ahead for each slot, at most.
     :ivar revoked: ids of tokens that are not accepted any more.
     :ivar certified: whether agents have to show a certificate (:mod:`slime.hub.listening` sees to its being good).
+    :ivar handshake_rate: agents let in a second; 0 is no limit.
     """
 
     secret: bytes
@@ -75,6 +77,7 @@ class LinkPolicy:
     prefetch: int = 4
     revoked: Container[str] = frozenset()
     certified: bool = False
+    handshake_rate: int = 0
 
 
 class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]
@@ -331,6 +334,7 @@ class Door:
         self._clock = clock
         self._pool = pool
         self._policy = policy
+        self._rate = TokenBucket(policy.handshake_rate, clock.seconds())
         self._factory = WebSocketServerFactory(protocols=[SUBPROTOCOL], reactor=clock)
         harden(self._factory)
         self._factory.setProtocolOptions(webStatus=False)
@@ -349,6 +353,9 @@ class Door:
             return
         if self._pool.leaving:
             request.fail(Trouble(ErrorCode.DRAINING))
+            return
+        if not self._rate.take(self._clock.seconds()):
+            request.fail(Trouble(ErrorCode.ALL_BUSY, "too many agents come at a time (--handshake-rate)"))
             return
         link = HubLink(self._clock, self._pool, claims, self._policy, self._corks)
         link.factory = self._factory

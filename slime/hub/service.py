@@ -127,6 +127,7 @@ def link_policy(config: HubConfig, revoked: Container[str] = frozenset()) -> Lin
         prefetch=config.prefetch,
         revoked=revoked,
         certified=config.agent_ca is not None,
+        handshake_rate=config.handshake_rate,
     )
 
 

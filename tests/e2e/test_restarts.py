@@ -14,6 +14,7 @@ from benchmarks.history.book import Book, End
 from benchmarks.history.caller import Caller
 from benchmarks.history.programs import Agent, Hub
 from benchmarks.history.upstream import Upstream
+from benchmarks.storm import storm
 
 SLOTS = {"alpha": 2, "beta": 2}
 
@@ -106,3 +107,14 @@ async def _during(
             program.end()
         await asyncio.gather(*(upstream.stop() for upstream in upstreams))
     return book
+
+
+class StormTests(SynchronousTestCase):
+    """A hub dies and comes back, and everybody wants in at once."""
+
+    timeout = 90
+
+    def test_storm(self) -> None:
+        """200 links are back in time, and an application is answered all the while."""
+        found = storm(200)
+        self.assertTrue(found.weathered, found)
