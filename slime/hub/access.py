@@ -77,7 +77,7 @@ def answered_entry(when: float, answered: Answered) -> Entry:
     path = target.partition(b"?")[0][:PATH_SHOWN]
     return Entry(
         when, answered.request_id, answered.peer, "", method, path, answered.status, answered.outcome,
-        detail=answered.detail,
+        detail=answered.detail or None,
     )  # fmt: skip
 
 
