@@ -6,7 +6,7 @@ DEMO_ARGS ?=
 BIN := .venv/bin
 CODE := slime tests twisted setup.py $(wildcard docs/conf.py benchmarks)
 
-.PHONY: test demo style types unit docs settings clean
+.PHONY: test demo style types unit browser docs settings clean
 
 ## test: everything that has to hold before a change goes in
 test: style types unit docs
@@ -26,6 +26,10 @@ unit: .venv/installed
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m twisted.trial --temp-directory=_trial_temp $(TESTS); status=$$?; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report || status=1; exit $$status
+
+## browser: the admin site in a headless Chromium and under a Prometheus (Debian: chromium-driver, prometheus)
+browser: .venv/installed
+	SLIME_BROWSER=1 $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_browser tests.browser
 
 ## docs: the documentation, into docs/_build/html; any warning fails
 docs: .venv/installed
