@@ -13,6 +13,7 @@ import jsonschema_rs
 import schemathesis
 import yaml
 from hypothesis import HealthCheck, given, settings
+from requests import Session
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -81,10 +82,11 @@ class OpenApiTests(SlimeTestCase):
             @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
             @given(case=strategy)
             def ask(case: Case) -> None:
-                response = case.call(base_url=place(), headers={"Slime-Admin": "1"})
+                response = case.call(base_url=place(), session=session, headers={"Slime-Admin": "1"})
                 case.validate_response(response, checks=CHECKS)
 
-            ask()
+            with Session() as session:
+                ask()
 
     def test_events(self) -> None:
         """The first event is a snapshot whose members are as the paths of their names have them."""
