@@ -126,6 +126,12 @@ class Common:
         size(16 * _KIB, 8 * _MIB), 256 * _KIB, LINK,
         "Bytes of one request or answer that may be on their way before the receiver has taken them.",
     )
+    max_window: int = row(
+        size(16 * _KIB, 1 * _GIB), 8 * _MIB, LINK, "The most that may become over a long way, as far as it is used.",
+    )
+    link_window: int = row(
+        size(0, 16 * _GIB), 64 * _MIB, LINK, "How much all windows of a link may grow together.",
+    )
     ping_interval: float = row(
         duration(0.1, 3600), 10.0, LINK,
         "How often each side asks whether the other is alive; three unanswered questions end the link.",

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from slime.liveness import Liveness
 from slime.sender import Sender
 from slime.tunnel import Frame, Ping, Pong
+from slime.tunnel.growth import Growth, WindowLimits
 from slime.websocket import SUBPROTOCOL, CloseCode, HardenedWebSocket, Phase, harden
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class TunnelProtocolMixin(HardenedWebSocket):
         self.tunnel = tunnel
         self._sender = Sender(tunnel, clock, self._transmit, self._resume_stream, self._flush_due)
         self._liveness: Liveness | None = None
+        self._growth: Growth | None = None
         self._next_tick: IDelayedCall | None = None
 
     # -- what subclasses fill in -----------------------------------------------------------------------------
@@ -87,11 +89,13 @@ class TunnelProtocolMixin(HardenedWebSocket):
         """The smoothed round trip in seconds; ``None`` until it has been measured."""
         return None if self._liveness is None else self._liveness.rtt
 
-    def established(self, ping_interval: float) -> None:
+    def established(self, ping_interval: float, windows: WindowLimits | None = None) -> None:
         """HELLO and WELCOME are exchanged: the handshake's deadline is off, signs of life begin.
 
         :param ping_interval: seconds between two of them.
+        :param windows: how windows may grow; without it they do not.
         """
+        self._growth = Growth(windows) if windows is not None else None
         self.shaken_hands()
         self._liveness = Liveness(max(ping_interval, SHORTEST_INTERVAL), self._clock.seconds())
         self._tick(self._liveness)
@@ -115,6 +119,11 @@ class TunnelProtocolMixin(HardenedWebSocket):
         """``amount`` bytes of a stream's DATA were used: the peer may send more."""
         if self._phase is Phase.OPEN:
             self.tunnel.consumed(stream_id, amount)
+            growth = self._growth
+            if growth is not None and growth.ripe(stream_id, amount):
+                window = growth.judge(stream_id, self._clock.seconds(), self.rtt)
+                if window:
+                    self.tunnel.resize(stream_id, window)
             if self.tunnel.pending:
                 self._sender.schedule()
 
@@ -181,6 +190,9 @@ class TunnelProtocolMixin(HardenedWebSocket):
         now = self._clock.seconds()
         self._next_tick = None
         self.allow_pings()
+        if self._growth is not None:
+            for stream_id, window in self._growth.forget(now - liveness.interval).items():
+                self.tunnel.resize(stream_id, window)
         if liveness.is_dead(now):
             self.abort("the peer gave no sign of life")
         elif self._sender.stalled(now, liveness.interval * STALLED_INTERVALS):

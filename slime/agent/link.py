@@ -21,6 +21,7 @@ from slime.agent.worker import Worker, Workshop
 from slime.errors import BadMessage
 from slime.http.head import ResponseHead, field_values, parse_response_head
 from slime.tunnel import Capacity, Data, Drain, End, Frame, Hello, Open, Reset, Revoke, Role, TunnelConnection, Welcome
+from slime.tunnel.growth import WindowLimits
 from slime.websocket import printable
 from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
@@ -74,12 +75,14 @@ class LinkPolicy:
     :ivar ping_interval: seconds between signs of life.
     :ivar handshake_timeout: seconds from the connection to WELCOME.
     :ivar on_linked: called whenever the hub has let the agent in.
+    :ivar windows: how the windows of requests' bodies may grow.
     """
 
     hello: Hello
     ping_interval: float = 10.0
     handshake_timeout: float = 10.0
     on_linked: Callable[[], object] = lambda: None
+    windows: WindowLimits | None = None
 
 
 class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[misc]
@@ -209,7 +212,7 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
     def _welcome(self, frame: Welcome) -> None:
         self._welcomed_at = self._clock.seconds()
         self._shop.hubs.add(self)
-        self.established(self._policy.ping_interval)
+        self.established(self._policy.ping_interval, self._policy.windows)
         if self._shop.health.capacity != self._policy.hello.slots:
             self.send(Capacity(self._shop.health.capacity))
         self._log.info("linked to the hub at {peer}", peer=self.peer, session=frame.session)

@@ -27,6 +27,7 @@ from slime.agent.worker import Bounds, Workshop
 from slime.http.head import HeadLimits
 from slime.settings import AgentConfig
 from slime.tunnel import HEAD_LIMIT, Hello
+from slime.tunnel.growth import WindowLimits
 
 if TYPE_CHECKING:
     from slime.agent.probe import Probe
@@ -157,7 +158,9 @@ def build_member(
     health = Health(reactor, config.num_worker, precautions, target.label)
     probe = probe_of(reactor, client, precautions, health) if precautions.path is not None else None
     shop = Workshop(client, bounds(config), health)
-    policy = LinkPolicy(greeting(config, target, agent_id), config.ping_interval, config.handshake_timeout, linked)
+    windows = WindowLimits(config.window, config.max_window, config.link_window)
+    hello = greeting(config, target, agent_id)
+    policy = LinkPolicy(hello, config.ping_interval, config.handshake_timeout, linked, windows)
     factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
     backoff = Backoff(config.reconnect_max, SystemRandom().random)
     hub = hub_at(reactor, config.hub, config.handshake_timeout, way)

@@ -42,6 +42,7 @@ from slime.tunnel.frames import (
     Welcome,
 )
 from slime.tunnel.greeting import VERSION
+from slime.tunnel.growth import WindowLimits
 from slime.tunnel.states import Role
 from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
@@ -62,6 +63,7 @@ class LinkPolicy:
 
     :ivar secret: what agents' tokens are verified with.
     :ivar window: bytes of each answer that an agent may send ahead of the application's reading.
+    :ivar windows: how that may grow.
     :ivar ping_interval: seconds between signs of life.
     :ivar handshake_timeout: seconds from the connection to HELLO.
     :ivar prefetch: requests sent ahead for each slot, at most.
@@ -72,6 +74,7 @@ class LinkPolicy:
 
     secret: bytes
     window: int = 256 * 1024
+    windows: WindowLimits | None = None
     ping_interval: float = 10.0
     handshake_timeout: float = 10.0
     prefetch: int = 4
@@ -170,7 +173,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
                 prefetch=min(policy.prefetch, frame.prefetch),
             )
         )
-        self.established(policy.ping_interval)
+        self.established(policy.ping_interval, policy.windows)
         self._log.info(
             "agent {agent} joined with {slots} slots from {peer}",
             agent=self.agent_name,

@@ -32,6 +32,7 @@ from slime.hub.seats import Balance
 from slime.hub.site import GatewaySite
 from slime.log import raw_sink
 from slime.pem import certificates_in
+from slime.tunnel.growth import WindowLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
@@ -122,6 +123,7 @@ def link_policy(config: HubConfig, revoked: Container[str] = frozenset()) -> Lin
     return LinkPolicy(
         secret=config.secret,
         window=config.window,
+        windows=WindowLimits(config.window, config.max_window, config.link_window),
         ping_interval=config.ping_interval,
         handshake_timeout=config.handshake_timeout,
         prefetch=config.prefetch,
