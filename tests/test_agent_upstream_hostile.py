@@ -85,6 +85,13 @@ class MalformedTests(CallCase):
         self.say(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100 + b"\r\n\r\n")
         self.assert_failed()
 
+    def test_field_limit(self) -> None:
+        """So is the number of its fields."""
+        self.client = type(self.client)(self.clock, self.upstream.target, UpstreamLimits(max_fields=2))
+        self.ask()
+        self.say(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 3 + b"\r\n")
+        self.assert_failed()
+
 
 class SurplusTests(CallCase):
     """Bytes that belong to no answer are never given to one."""

@@ -335,6 +335,12 @@ class StreamTests(SynchronousTestCase):
         reading = read_requests([stream], RequestParser(max_trailer_bytes=3))
         self.assertIs(reading.refused, ErrorCode.HEAD_TOO_LARGE)
 
+    def test_number_of_trailers(self) -> None:
+        """It is bounded by what the link takes, however many fields a head may have."""
+        parser = RequestParser(HeadLimits(fields=10_000))
+        reading = read_requests([CHUNKED + b"0\r\n" + b"A:\r\n" * 201 + b"\r\n"], parser)
+        self.assertIs(reading.refused, ErrorCode.HEAD_TOO_LARGE)
+
     def test_long_line_without_end(self) -> None:
         """A line that is too long is refused however much of it comes at once."""
         reading = read_requests([b"GET /" + b"a" * 5000] * 4)

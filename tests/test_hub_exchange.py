@@ -46,6 +46,15 @@ class AnswerTests(ExchangeTestCase):
         self.alpha.answer()
         self.assertEqual(self.app.response().field(b"slime-agent-name"), "Zo\u00eb's GPU".encode())
 
+    def test_head_as_large_as_they_come(self) -> None:
+        """An agent took it for good, and it grew a little on the way: the link was lost for that."""
+        lines = (b"A: " + b"x" * 65_500, b"\r\n".join([b"A: b"] * 9_000))
+        for agent, line in zip((self.alpha, self.beta), lines, strict=True):
+            app = self.application()
+            app.get()
+            agent.answer(b"200 OK\r\n" + line)
+            self.assertTrue(line in app.received)
+
     def test_what_is_noted(self) -> None:
         self.app.send(request(method=b"POST", body=b"hello"))
         self.hub.clock.advance(2)

@@ -15,6 +15,7 @@ from slime.http.body import (
     MAX_CHUNK,
     MAX_EXTENSIONS,
     MAX_EXTENSIONS_IN_ALL,
+    MAX_TRAILERS,
     NEXT_CHUNK,
     NEXT_CHUNK_SO_FAR,
     SIZE_LINE_WINDOW,
@@ -242,7 +243,7 @@ class MessageReader(ABC, Generic[HeadT]):
         block = self._section(self._max_trailer_bytes)
         if block is None:
             return _NEED_DATA
-        fields = parse_fields(b"\r\n" + block, 2, self._limits.fields, self._faults)
+        fields = parse_fields(b"\r\n" + block, 2, min(self._limits.fields, MAX_TRAILERS), self._faults)
         end = EndOfMessage(self._trailers(fields))
         self._state = MessageReader._pause
         return end

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
 from slime.http.forwarding import Added, client_response_fields
-from slime.http.head import Fields, ResponseHead, parse_response_head
+from slime.http.head import Fields, ResponseHead
 from slime.hub.answers import Trouble
+from slime.hub.heads import read_head
 from slime.hub.seats import Ticket, scope_path
 
 if TYPE_CHECKING:
@@ -25,14 +26,13 @@ if TYPE_CHECKING:
     from slime.hub.request import StreamedRequest
     from slime.tunnel.frames import Head
 
-__all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wishes", "read_head"]
+__all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wishes"]
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 BODILESS = frozenset({204, 304})
 QUEUED_HIGH = 128 * 1024
 #: Bytes of a body kept until its request has begun: all that credit and queues let pass before that.
 UNSTARTED_BODY = 512 * 1024
-END_OF_HEAD = b"\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,16 +395,3 @@ class Exchange:
             self._stage = Stage.OVER
             self._kept = None
             self._keeper.finished(self)
-
-
-def read_head(frame: Head) -> ResponseHead:
-    """The head that an agent has sent.
-
-    :raises RemoteProtocolError: it is none.
-    """
-    if not frame.head.endswith(END_OF_HEAD):
-        raise RemoteProtocolError("a response head has no end")
-    try:
-        return parse_response_head(frame.head[: -len(END_OF_HEAD)])
-    except BadMessage as error:
-        raise RemoteProtocolError(f"response head: {error.detail}") from None

@@ -11,7 +11,8 @@ from slime.http.forwarding import client_response_fields
 from slime.http.head import ResponseHead
 from slime.http.upgrade import Upgrade, switching_fields
 from slime.hub.answers import Trouble
-from slime.hub.exchange import QUEUED_HIGH, Exchange, Stage, read_head
+from slime.hub.exchange import QUEUED_HIGH, Exchange, Stage
+from slime.hub.heads import read_head
 
 if TYPE_CHECKING:
     from twisted.python.failure import Failure

@@ -37,6 +37,10 @@ class UpstreamSettings(Patience, Protocol):
     def max_head(self) -> int:
         """Bytes an answer's head may have."""
 
+    @property
+    def max_fields(self) -> int:
+        """Fields it may have."""
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamLimits:
@@ -47,6 +51,7 @@ class UpstreamLimits:
     stall_timeout: float = 0.0
     upstream_idle: float = 4.0
     max_head: int = 65536
+    max_fields: int = 200
 
 
 class _ConnectionFactory(Factory):
@@ -55,7 +60,7 @@ class _ConnectionFactory(Factory):
     def __init__(self, keeper: UpstreamClient, settings: UpstreamSettings) -> None:
         self._keeper = keeper
         self._settings = settings
-        self._limits = HeadLimits(head_bytes=settings.max_head)
+        self._limits = HeadLimits(head_bytes=settings.max_head, fields=settings.max_fields)
 
     def buildProtocol(self, addr: IAddress | None) -> UpstreamConnection:
         return UpstreamConnection(self._keeper, self._settings, self._limits)

@@ -1,0 +1,32 @@
+"""Heads that come from agents, which are not trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slime.errors import BadMessage, RemoteProtocolError
+from slime.http.head import HeadLimits, ResponseHead, parse_response_head
+from slime.tunnel import HEAD_LIMIT
+
+if TYPE_CHECKING:
+    from slime.tunnel.frames import Head
+
+__all__ = ["read_head"]
+
+END_OF_HEAD = b"\r\n\r\n"
+#: What the link lets through. An agent has limits of its own, which are settings; a head that it found acceptable may
+#: be longer by the time it comes here (``A:b`` has become ``A: b``), and to refuse it then would cost the link.
+LIMITS = HeadLimits(head_bytes=HEAD_LIMIT, fields=10_000)
+
+
+def read_head(frame: Head) -> ResponseHead:
+    """The head that an agent has sent.
+
+    :raises RemoteProtocolError: it is none.
+    """
+    if not frame.head.endswith(END_OF_HEAD):
+        raise RemoteProtocolError("a response head has no end")
+    try:
+        return parse_response_head(frame.head[: -len(END_OF_HEAD)], LIMITS)
+    except BadMessage as error:
+        raise RemoteProtocolError(f"response head: {error.detail}") from None
