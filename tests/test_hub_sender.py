@@ -13,7 +13,7 @@ from slime.http.route import TrustedProxies
 from slime.hub.gateway import GatewayPolicy
 from slime.hub.listening import hub_endpoint
 from slime.hub.sender import known_address
-from tests.hub_fixture import Application, HubTestCase, MemoryTransport, Wanted
+from tests.hub_fixture import Application, HubTestCase, Wanted
 
 #: What a transport says of its peer: what is made of it.
 ADDRESSES: dict[IAddress, IAddress] = {
@@ -105,12 +105,10 @@ class Told(Application):
     """A client whose address is told by HAProxy."""
 
     def __init__(self, case: HubTestCase, header: bytes) -> None:
-        super().__init__(case.hub.clock, case.hub.site)
         reactor = MemoryReactorClock()
         hub_endpoint(reactor, "haproxy:tcp:80").listen(case.hub.site)
-        self.transport = MemoryTransport(case.hub.clock)
-        self.transport.protocol = protocol = reactor.tcpServers[0][1].buildProtocol(self.transport.getPeer())
-        protocol.makeConnection(self.transport)
+        super().__init__(case.hub.clock, reactor.tcpServers[0][1])
+        case.addCleanup(self.transport.close_sockets)
         self.send(header)
 
 
