@@ -2,11 +2,12 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 TESTS ?= tests
 DEMO_ARGS ?=
+FUZZ_SECONDS ?= 600
 
 BIN := .venv/bin
 CODE := slime tests twisted setup.py $(wildcard docs/conf.py benchmarks)
 
-.PHONY: test demo style types unit browser docs settings clean
+.PHONY: test fuzz demo style types unit browser docs settings clean
 
 ## test: everything that has to hold before a change goes in
 test: style types unit docs
@@ -34,6 +35,11 @@ browser: .venv/installed
 ## docs: the documentation, into docs/_build/html; any warning fails
 docs: .venv/installed
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+## fuzz: look for bytes that the parsers or the link stumble over, for FUZZ_SECONDS in all; a finding fails
+fuzz: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 ## settings: write the pages that follow from the tables of settings and errors anew
 settings: .venv/installed
