@@ -24,6 +24,14 @@ from slime.wslink import SUBPROTOCOL, TunnelProtocolMixin, harden
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: app.example\r\nAccept: */*\r\n\r\n"
 ANSWER = ResponseHead(b"1.1", 200, b"OK", [(b"Content-Type", b"text/plain"), (b"Connection", b"close")])
 ANSWER_BLOCK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+UPGRADE = (
+    b"GET /chat HTTP/1.1\r\nHost: app.example\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+)
+ACCEPT = (b"Sec-WebSocket-Accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
+SWITCH = ResponseHead(
+    b"1.1", 101, b"Switching Protocols", [(b"Connection", b"upgrade"), (b"Upgrade", b"websocket"), ACCEPT]
+)
 
 
 @dataclass(eq=False)

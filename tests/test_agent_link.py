@@ -26,7 +26,7 @@ from slime.tunnel import (
     Started,
 )
 from slime.wslink import CloseCode
-from tests.agent_fakes import ANSWER, ANSWER_BLOCK, HubEnd, HubFactory, ScriptedCall, scripted_shop
+from tests.agent_fakes import ANSWER, ANSWER_BLOCK, SWITCH, UPGRADE, HubEnd, HubFactory, ScriptedCall, scripted_shop
 
 URL = "ws://hub.example:8080/v1/agent/tunnel"
 TOKEN = "slime1-token-of-the-agent"
@@ -327,6 +327,21 @@ class EndTests(LinkCase):
         self.said()
         self.assertNoResult(drained)
         self.hub.consumed(stream_id, 60_000)
+        self.settle()
+        self.successResultOf(drained)
+
+    def test_drain_with_a_passage(self) -> None:
+        """Its last word may be the hub's, and then there is nothing left to send."""
+        stream_id = self.hub.tunnel.open(UPGRADE, 0, upgrade=True)
+        self.hub.schedule_flush()
+        self.said()
+        drained = self.link.drain()
+        self.call.sink.started()
+        self.call.sink.head(SWITCH, None)
+        self.call.sink.end([])
+        self.said()
+        self.assertNoResult(drained)
+        self.hub.send(End(stream_id))
         self.settle()
         self.successResultOf(drained)
 

@@ -9,16 +9,8 @@ from slime.agent.worker import HIGH_WATER
 from slime.errors import ErrorCode
 from slime.http.head import ResponseHead
 from slime.tunnel import Data, End, Frame, Head, Open, Reset, Started
-from tests.agent_fakes import ANSWER, ANSWER_BLOCK, LinkStub, ScriptedCall, scripted_shop
+from tests.agent_fakes import ACCEPT, ANSWER, ANSWER_BLOCK, SWITCH, UPGRADE, LinkStub, ScriptedCall, scripted_shop
 
-HEAD = (
-    b"GET /chat HTTP/1.1\r\nHost: app.example\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    b"Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
-)
-ACCEPT = (b"Sec-WebSocket-Accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
-SWITCH = ResponseHead(
-    b"1.1", 101, b"Switching Protocols", [(b"Connection", b"upgrade"), (b"Upgrade", b"websocket"), ACCEPT]
-)
 SWITCH_BLOCK = (
     b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
     b"Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
@@ -32,7 +24,7 @@ class PassageTests(SynchronousTestCase):
         self.link = LinkStub()
         self.shop, self.client = scripted_shop(1)
 
-    def opened(self, stream_id: int = 1, head: bytes = HEAD) -> PassageWorker:
+    def opened(self, stream_id: int = 1, head: bytes = UPGRADE) -> PassageWorker:
         """The hub opens a stream for an upgrade."""
         worker = PassageWorker(self.shop, self.link, Open(stream_id, head, 0, upgrade=True))
         self.shop.admit(worker, False)
@@ -176,7 +168,7 @@ class PassageTests(SynchronousTestCase):
 
     def test_no_handshake(self) -> None:
         """The agent looks at the request as the hub did."""
-        self.opened(head=HEAD.replace(b"Sec-WebSocket-Version: 13\r\n", b""))
+        self.opened(head=UPGRADE.replace(b"Sec-WebSocket-Version: 13\r\n", b""))
         (frame,) = self.sent()
         assert isinstance(frame, Reset)
         self.assertEqual((frame.code, self.client.calls), (ErrorCode.BAD_REQUEST, []))
@@ -184,7 +176,7 @@ class PassageTests(SynchronousTestCase):
     def test_ended_while_it_waits(self) -> None:
         """A worker that has not begun has nothing to end; the protocol does not allow it, and it does no harm."""
         self.opened()
-        waiting = PassageWorker(self.shop, self.link, Open(2, HEAD, 0, prefetch=True, upgrade=True))
+        waiting = PassageWorker(self.shop, self.link, Open(2, UPGRADE, 0, prefetch=True, upgrade=True))
         self.shop.admit(waiting, True)
         waiting.body_ended(End(2))
         self.assertEqual(self.sent(), [])

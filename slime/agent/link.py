@@ -200,6 +200,8 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
     def forget(self, stream_id: int) -> None:
         """The stream has no worker any more."""
         self._workers.pop(stream_id, None)
+        if self._drained is not None:
+            self.schedule_flush()
 
     def resume(self, stream_id: int) -> None:
         """The stream's queue became short."""
