@@ -12,8 +12,8 @@ from slime.agent.slots import Place, Slots
 from slime.agent.upstream.call import UpstreamCall
 from slime.agent.upstream.client import UpstreamClient
 from slime.errors import BadMessage, ErrorCode
-from slime.http.body import is_trailer
-from slime.http.fields import REQUEST_FAULTS, Fields, parse_fields
+from slime.http.body import are_trailers
+from slime.http.fields import Fields
 from slime.http.forwarding import agent_response_fields, rewrite_for_upstream
 from slime.http.head import HeadLimits, RequestHead, ResponseHead, parse_request_head, serialise_response_head
 from slime.tunnel import Capacity, Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
@@ -22,9 +22,6 @@ __all__ = ["Bounds", "Worker", "WorkerLink", "Workshop"]
 
 #: Bytes of an answer that may wait for the hub's credit before the upstream is paused.
 HIGH_WATER = 256 * 1024
-
-#: Trailer fields of one request.
-MAX_TRAILERS = 200
 
 _END_OF_HEAD = b"\r\n\r\n"
 
@@ -187,7 +184,7 @@ class Worker:
         """The request is complete."""
         if self._call is None:
             self._early.append(frame)
-        elif frame.trailers and not _valid(frame.trailers):
+        elif frame.trailers and not are_trailers(frame.trailers):
             self.abandon()
             self._reset(ErrorCode.BAD_REQUEST, "trailers that cannot be")
         else:
@@ -314,13 +311,3 @@ class Worker:
     def _leave(self) -> None:
         self._over = True
         self._link.forget(self._stream_id)
-
-
-def _valid(trailers: Fields) -> bool:
-    """Trailers come as names and values; what they would look like on the wire has to be read again."""
-    text = b"".join([b"%b: %b\r\n" % field for field in trailers])
-    try:
-        read = parse_fields(b"\r\n" + text, 2, MAX_TRAILERS, REQUEST_FAULTS)
-    except BadMessage:
-        return False
-    return read == trailers and all(map(is_trailer, trailers))

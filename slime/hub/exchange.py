@@ -234,12 +234,14 @@ class Exchange:
         self.agent_name = link.agent_name
         self._stage = Stage.RUNNING
         self._stream_id = link.open(self, ahead)
+        waiting = 0
         for data in self._kept or ():
-            link.send_body(self._stream_id, data)
+            waiting = link.send_body(self._stream_id, data)
         self._trim_kept()
         if self._trailers is not None and self.length != 0:
             link.end_body(self._stream_id, self._trailers)
-        self.request.resume_body()
+        if waiting <= QUEUED_HIGH:
+            self.request.resume_body()
 
     def revoke(self) -> None:
         """Another agent could begin sooner: the link answers with :meth:`revoked`, or it has begun."""

@@ -170,10 +170,10 @@ class LeavingTests(SharedFleetTestCase):
 
     def test_in_its_own_body(self) -> None:
         """While the request comes: what arrived is never a whole request."""
-        asked = self.ask(b"POST /", b"Content-Length: 100")
-        asked.send(b"half")
+        asked = self.ask(b"POST /", b"Transfer-Encoding: chunked")
+        asked.send(b"4\r\nhalf\r\n")
         served = self.provider.next()
-        self.assertEqual(served.exactly(4), b"half")
+        self.assertEqual(served.exactly(9), b"4\r\nhalf\r\n")
         asked.close()
         self.gone(served)
 
