@@ -8,10 +8,12 @@ while there are some. One that does not read gets nothing until it does, and the
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 from twisted.web.http import Request
 from zope.interface import implementer
@@ -20,7 +22,9 @@ from slime.hub.admin.replies import problem
 from slime.hub.admin.view import View
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IReactorTime
+    from twisted.python.failure import Failure
 
 __all__ = ["Feed"]
 
@@ -81,9 +85,11 @@ class Feed:
     def __init__(self, clock: IReactorTime, view: View) -> None:
         self._view = view
         self._watchers: dict[Request, _Watcher] = {}
-        self._known: dict[str, Data] = {}
+        self._known: dict[str, str] = {}
         self._last_point = 0.0
-        self._call = LoopingCall(self._tell)
+        # One step in each turn of the reactor, however quick it was: exchanges come first.
+        self._steps = Cooperator(lambda: lambda: True, partial(clock.callLater, 0))
+        self._call = LoopingCall(self._look)
         self._call.clock = clock
 
     def __len__(self) -> int:
@@ -99,10 +105,10 @@ class Feed:
         request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
         request.setHeader("X-Accel-Buffering", "no")  # nginx would keep events to itself
         request.write(b"retry: %d\n\n" % RETRY)
-        self._watchers[request] = _Watcher(request)
+        watcher = self._watchers[request] = _Watcher(request)
         request.notifyFinish().addBoth(self._gone, request)
         if self._call.running:
-            self._tell()
+            watcher.tell(self._snapshot(), b"")
         else:
             self._call.start(INTERVAL).addErrback(self._failed)
 
@@ -116,19 +122,35 @@ class Feed:
         if not self._watchers and self._call.running:
             self._call.stop()
 
-    def _failed(self, failure: Any) -> None:
+    def _failed(self, failure: Failure) -> None:
         self._log.failure("the view cannot be made; whoever watches has to ask again", failure)
         self.close()
 
-    def _tell(self) -> None:
+    def _look(self) -> Deferred[Any]:
+        return self._steps.cooperate(self._sweep()).whenDone()
+
+    def _sweep(self) -> Iterator[None]:
+        """Look at some of the agents in each turn of the reactor, as there may be very many; then tell everybody."""
+        agents: dict[str, str] = {}
+        for piece in self._view.agents_piecewise():
+            agents.update((agent["key"], _json(agent)) for agent in piece)
+            yield
+        self._tell(agents)
+
+    def _tell(self, agents: dict[str, str]) -> None:
         """Every watcher gets the same; the new ones, and those that were behind, get it whole."""
-        short = self._short()
-        agents = {agent["key"]: agent for agent in self._view.agents()}
-        update = _event("update", {**short, **self._changes(agents), "points": self._new_points()})
+        known, self._known = self._known, agents
+        changed = [text for key, text in agents.items() if known.get(key) != text]
+        gone = [key for key in known if key not in agents]
+        update = _event("update", {**self._short(), "gone": gone, "points": self._new_points()}, changed)
         behind = any(watcher.behind for watcher in self._watchers.values())
-        snapshot = _event("snapshot", self._whole(short, agents)) if behind else b""
+        snapshot = self._snapshot() if behind else b""
         for watcher in list(self._watchers.values()):
             watcher.tell(snapshot, update)
+
+    def _snapshot(self) -> bytes:
+        points = self._view.history()["points"]
+        return _event("snapshot", {**self._short(), "points": points}, self._known.values())
 
     def _short(self) -> Data:
         return {
@@ -138,20 +160,16 @@ class Feed:
             "journal": self._view.journal()["happenings"],
         }
 
-    def _whole(self, short: Data, agents: dict[str, Data]) -> Data:
-        return {**short, "agents": list(agents.values()), "points": self._view.history()["points"]}
-
-    def _changes(self, agents: dict[str, Data]) -> Data:
-        known, self._known = self._known, agents
-        changed = [agent for key, agent in agents.items() if known.get(key) != agent]
-        return {"agents": changed, "gone": [key for key in known if key not in agents]}
-
     def _new_points(self) -> Data:
         points = self._view.points_since(self._last_point)
         self._last_point = points["at"][-1] if points["at"] else self._last_point
         return points
 
 
-def _event(name: str, data: Data) -> bytes:
+def _json(data: Data) -> str:
+    return json.dumps(data, separators=(",", ":"))
+
+
+def _event(name: str, data: Data, agents: Iterable[str]) -> bytes:
     """JSON has no line break in it, so one line of data is enough."""
-    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode("ascii")
+    return f'event: {name}\ndata: {_json(data)[:-1]},"agents":[{",".join(agents)}]}}\n\n'.encode("ascii")

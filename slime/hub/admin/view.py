@@ -7,10 +7,11 @@ they are bounded here, and whoever shows them has to escape them.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 import slime
 from slime.hub.exchange import Exchange, Stage, Started
@@ -32,7 +33,9 @@ TEXT_SHOWN = 256
 #: Members of an agent's hardware report that are shown, and entries of a list in it.
 HARDWARE_SHOWN = 16
 #: Exchanges that are shown with their agent.
-WORK_SHOWN = 8
+WORK_SHOWN = 4
+#: Agents that are looked at before the reactor gets its turn, where somebody asks all the time: some milliseconds.
+PIECE = 25
 
 Data = dict[str, Any]
 
@@ -60,6 +63,7 @@ class View:
         self._observer = hub.observer
         self._began = hub.observer.wall_clock()
         self._epoch = round(self._began - hub.seconds(), 3)
+        self._about: WeakKeyDictionary[HubLink, Data] = WeakKeyDictionary()
 
     def status(self) -> Data:
         """The hub in a few numbers."""
@@ -95,12 +99,32 @@ class View:
 
     def agents(self) -> list[Data]:
         """All agents, by name."""
-        return sorted(map(self._agent, self._pool.seats), key=_name_and_key)
+        return sorted((agent for piece in self.agents_piecewise() for agent in piece), key=_name_and_key)
+
+    def agents_piecewise(self) -> Iterator[list[Data]]:
+        """All agents, in no order, some at a time; those that come or go meanwhile may be among them or not."""
+        seats = self._pool.seats
+        for begin in range(0, len(seats), PIECE):
+            yield list(map(self._agent, seats[begin : begin + PIECE]))
 
     def _agent(self, seat: Seat) -> Data:
         link = cast("HubLink", seat.owner)
-        hello, claims = link.hello, link.claims
+        about = self._about.get(link)
+        if about is None:
+            about = self._about[link] = self._what_stays(link)
         busy = min(len(seat.tickets), seat.offered)
+        return {
+            **about,
+            "state": _state(seat, busy),
+            "slots": {"offered": seat.offered, "busy": busy, "held": len(seat.tickets) - busy},
+            "served": seat.served,
+            "rtt": _rounded(link.rtt),
+            "service_time": _rounded(seat.service_time),
+            "work": [self._work(ticket.owner) for ticket in islice(seat.tickets, WORK_SHOWN)],
+        }
+
+    def _what_stays(self, link: HubLink) -> Data:
+        hello, claims = link.hello, link.claims
         return {
             "key": link.key,
             "name": link.agent_name,
@@ -109,17 +133,11 @@ class View:
             "token_expires_at": claims.expires,
             "scopes": list(claims.scopes),
             "scope_paths": list(claims.scope_paths),
-            "state": _state(seat, busy),
             "address": link.address,
             "joined_at": _moment(self._observer.joined_at.get(link.key, 0.0)),
-            "slots": {"offered": seat.offered, "busy": busy, "held": len(seat.tickets) - busy},
-            "served": seat.served,
-            "rtt": _rounded(link.rtt),
-            "service_time": _rounded(seat.service_time),
             "software": hello.software if hello else "",
             "upstream": hello.upstream if hello else "",
             "hardware": _hardware(hello.hardware) if hello and hello.hardware else {},
-            "work": [self._work(ticket.owner) for ticket in islice(seat.tickets, WORK_SHOWN)],
         }
 
     def exchanges(self, limit: int) -> Data:
