@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 BIN := .venv/bin
 CODE := slime tests twisted setup.py $(wildcard docs/conf.py benchmarks)
 
-.PHONY: test fuzz demo style types unit browser docs settings clean
+.PHONY: test fuzz interop demo style types unit browser docs settings clean
 
 ## test: everything that has to hold before a change goes in
 test: style types unit docs
@@ -40,6 +40,11 @@ docs: .venv/installed
 fuzz: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
+
+## interop: clients and servers of other makers, with slime between them and without; needs curl and Node
+interop: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/check.txt -r requirements/interop.txt
+	$(BIN)/python -m tests.interop
 
 ## settings: write the pages that follow from the tables of settings and errors anew
 settings: .venv/installed
