@@ -22,6 +22,7 @@ from slime.log import start_logging
 from slime.names import random_name
 from slime.options import SettingsOptions, refuse
 from slime.process import run_service
+from slime.seed.tokens import mint_seed
 from slime.settings import RegisterConfig
 from slime.sources import load_register, takes_value
 from slime.tokens import NONCE_BYTES, AgentClaims, mint
@@ -144,7 +145,7 @@ def _register(arguments: Sequence[str]) -> None:
         scopes=config.scopes,
     )
     try:
-        token = mint(config.secret, claims, os.urandom(NONCE_BYTES))
+        token = _minted(config, claims)
     except ValueError as problem:
         refuse(options.command, problem)
     sys.stdout.write(f"{token}\n")
@@ -159,6 +160,13 @@ def _admin(command: str) -> Callable[[Sequence[str]], None]:
         admincli.COMMANDS[command](arguments)
 
     return run
+
+
+def _minted(config: RegisterConfig, claims: AgentClaims) -> str:
+    nonce = os.urandom(NONCE_BYTES)
+    if config.agents_of == "seed":
+        return mint_seed(config.secret, secrets.randbits(63), claims, nonce)
+    return mint(config.secret, claims, nonce)
 
 
 def _demo(arguments: Sequence[str]) -> None:

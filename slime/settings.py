@@ -188,6 +188,10 @@ class HubConfig(Common, HubSecret):
         "PEM file of certificate authorities. With it, agents can join by TLS alone, and have to show a certificate "
         "that one of them has signed.",
     )
+    seed_agents: bool = row(
+        values.BOOLEAN, True, LISTENING,
+        "Let agents and tokens of the earlier program join, made with the same secret; never with agent-ca.",
+    )
     trusted_proxies: tuple[str, ...] = row(
         values.NETWORKS, (), LISTENING,
         "Networks of the proxies in front of the hub, whose word (X-Forwarded-For and the like, Forwarded) on who "
@@ -423,4 +427,8 @@ class RegisterConfig(HubSecret):
         values.SCOPE_PATHS, (), TOKENS,
         "Paths the agent serves, exact (/v1/models) or whole trees (/v1/*); every path unless given.",
         seed="scopePaths", environ=("SCOPE_PATHS", "SCOPEPATHS"),
+    )
+    agents_of: str = row(
+        values.choice("slime", "seed"), "slime", TOKENS,
+        "Make a token of slime's own, or one for an agent of the earlier program.", name="format",
     )

@@ -22,6 +22,7 @@ import slime
 from slime import cli, names
 from slime.cli import main, split_command
 from slime.names import random_name
+from slime.seed.tokens import verify_seed
 from slime.tokens import AgentClaims, verify
 from tests.certificates import Authority
 
@@ -150,6 +151,16 @@ class RegisterTests(Case):
         self.assertEqual((status, complaint), (0, ""))
         self.assertRegex(output, r"\Aslime1_[a-z2-7]+\n\Z")
         return verify(b"s", output.strip(), 0.0)
+
+    def test_seed_format(self) -> None:
+        """A token for an agent of the earlier program."""
+        status, output, _ = self.run_command(
+            "hub", "register", "--secret", "s", "--format", "seed", "--name", "desk", "--scopes", "gpu"
+        )
+        self.assertEqual(status, 0)
+        self.assertRegex(output, r"\A[A-Z2-7]+\n\Z")
+        claims = verify_seed(b"s", output.strip(), 0.0)
+        self.assertEqual((claims.name, claims.scopes, claims.expires), ("desk", ("gpu",), None))
 
     def test_claims(self) -> None:
         """The token says what the options said."""

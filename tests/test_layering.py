@@ -13,11 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parent.parent
 
 #: Modules that do no I/O and own no clock. Packages count with all that is in them.
-PURE = ("slime.errors", "slime.names", "slime.tokens", "slime.http", "slime.tunnel", "slime.hub.dispatch",
+PURE = ("slime.errors", "slime.names", "slime.tokens", "slime.http", "slime.tunnel", "slime.seed", "slime.hub.dispatch",
         "slime.hub.seats")  # fmt: skip
 
 #: What pure modules may import besides the standard library and each other.
-PURE_MAY_IMPORT = {"slime.tokens": ("cryptography",)}
+PURE_MAY_IMPORT = {"slime.tokens": ("cryptography",), "slime.seed.tokens": ("cryptography",)}
 
 #: The part of the standard library that is not for pure modules.
 IMPURE = {"asyncio", "io", "os", "random", "secrets", "select", "signal", "socket", "ssl", "subprocess", "threading",
@@ -28,6 +28,7 @@ ADAPTERS = (
     ("slime.hub.channel", "slime.hub.request", "slime.hub.site"),
     ("slime.hub.gateway",),
     ("slime.hub.links",),
+    ("slime.hub.seedagents", "slime.hub.seedlink", "slime.hub.seedstream"),
     ("slime.agent.link",),
     ("slime.agent.upstream",),
 )

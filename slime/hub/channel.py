@@ -226,7 +226,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
         if self._message_ended or (self._request is not None and self._request.expectant):
             self.inlet.wait = Wait.NOTHING
         elif parser.head is not None:
-            self.inlet.wait_for(Wait.BODY, self.limits.body_timeout)
+            self._wait_for_body()
         elif not parser.mid_message:
             self.inlet.wait_for(Wait.IDLE, self.limits.idle_timeout)
         elif self.inlet.wait is not Wait.HEAD:
@@ -262,6 +262,12 @@ class HttpChannel(RequestSide, Switchable, Endable):
         if self.inlet.pauses:
             self.inlet.resume(UPLOAD)
         if not (self._message_ended or self._closing):
+            self._wait_for_body()
+
+    def _wait_for_body(self) -> None:
+        if self._request is not None and self._request.patient:
+            self.inlet.wait = Wait.NOTHING
+        else:
             self.inlet.wait_for(Wait.BODY, self.limits.body_timeout)
 
     # -- the outlet's side ----------------------------------------------------------------------------------------

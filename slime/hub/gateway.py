@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["TUNNEL_PATH", "GatewayPolicy", "GatewayResource"]
 
 TUNNEL_PATH = b"/v1/agent/tunnel"
+CALLS = b"/v1/agent/"
 _NO = frozenset({b"", b"0", b"false", b"no", b"off"})
 
 
@@ -58,6 +59,13 @@ class LinkDoor(Protocol):
         """A request for the tunnel's path with a WebSocket upgrade: verify, and take the connection over."""
 
 
+class CallDoor(Protocol):
+    """Lets agents of the earlier program in; :mod:`slime.hub.seedagents` has it."""
+
+    def takes(self, request: StreamedRequest) -> bool:
+        """A request below :data:`CALLS`: deal with it if it is such an agent's call, or say that it is none."""
+
+
 @implementer(IStreamedResource)
 class GatewayResource(Resource):
     """Passes every request on to an agent's upstream, whatever its method and path.
@@ -68,11 +76,12 @@ class GatewayResource(Resource):
     isLeaf = True
     _log = Logger()
 
-    def __init__(self, pool: AgentPool, door: LinkDoor, policy: GatewayPolicy) -> None:
+    def __init__(self, pool: AgentPool, door: LinkDoor, policy: GatewayPolicy, seed: CallDoor | None = None) -> None:
         super().__init__()
         self._pool = pool
         self._door = door
         self._policy = policy
+        self._seed = seed
         self._id_prefix = os.urandom(6).hex().encode("ascii") + b"-"
         self._ids = count(1)
 
@@ -81,6 +90,8 @@ class GatewayResource(Resource):
         peer = introduce(request, self._policy.proxies)
         if request.path == TUNNEL_PATH:
             self._render_tunnel(request)
+            return
+        if self._seed is not None and request.path.startswith(CALLS) and self._seed.takes(request):
             return
         request_id = self._id_prefix + b"%x" % next(self._ids)
         try:

@@ -57,6 +57,7 @@ class StreamedRequest(OrdinaryRequest):
 
     :ivar expectant: does the application hold the body back until somebody asks for it (``Expect: 100-continue``)?
     :ivar upgrading: does ``Connection`` speak of an upgrade?
+    :ivar patient: may the body pause for as long as it likes?
     :ivar receiver: who takes the body.
     :ivar answer_bytes: bytes of response body written so far.
     """
@@ -65,6 +66,7 @@ class StreamedRequest(OrdinaryRequest):
     receiver: BodyReceiver | None = None
     expectant = False
     upgrading = False
+    patient = False
     answer_started = False
     answer_bytes = 0
     _answer_chunked = False

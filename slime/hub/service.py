@@ -29,6 +29,7 @@ from slime.hub.observe import Observer
 from slime.hub.pool import AgentPool, PoolLimits
 from slime.hub.revocations import DEFAULT_STATE_DIR, Revocations
 from slime.hub.seats import Balance
+from slime.hub.seedagents import SeedDoor
 from slime.hub.site import GatewaySite
 from slime.log import raw_sink
 from slime.pem import certificates_in
@@ -62,7 +63,8 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     pool = AgentPool(reactor, pool_limits(config), both(observer.finished, access.finished), observer)
     corks = Corks()
     door = Door(reactor, pool, link_policy(config, revoked), corks)
-    gateway = GatewayResource(pool, door, gateway_policy(config))
+    seed = SeedDoor(reactor, pool, config.secret, revoked) if seed_may_join(config) else None
+    gateway = GatewayResource(pool, door, gateway_policy(config), seed)
     site = GatewaySite(gateway, reactor, channel_limits(config), both(observer.answered, access.answered), corks)
     hub = HubService(reactor, site, pool, access, config.grace)
     authorities = certificates_in(config.agent_ca) if config.agent_ca else []
@@ -83,6 +85,11 @@ def both(first: Callable[[Any], object], second: Callable[[Any], object]) -> Cal
         second(event)
 
     return tell
+
+
+def seed_may_join(config: HubConfig) -> bool:
+    """Whether agents of the earlier program are let in. They have no certificates."""
+    return config.seed_agents and config.agent_ca is None
 
 
 def state_dir(config: HubConfig) -> Path:

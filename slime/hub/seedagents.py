@@ -1,0 +1,159 @@
+"""The door for agents of the earlier program: their four calls, made by HTTP on the hub's own port.
+
+======================== ==============================================================================================
+``POST /v1/agent/...``   what the hub does
+======================== ==============================================================================================
+``join``                 answers 200
+``accept``               holds it until there is work, then answers 200 with ``Slime-Connection-Id`` and, as the body,
+                         the application's request, streamed
+``submit``               takes the upstream's answer as the body, streamed, and answers 200 when it has it; 500 when
+                         nothing of this token is known under its ``Slime-Connection-Id``
+``leave``                forgets the worker, and answers 200
+======================== ==============================================================================================
+
+Each names its token and the worker (``Slime-Agent-Token``, ``Slime-Agent-Id``); a call without a token is an
+application's request. Agents ask again at once after any status but 200, and after a tenth of a second when they are
+cut off: so they are refused slowly, and cut off where nothing is wrong with them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Mapping
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+
+from slime.http.head import field_values
+from slime.hub.seedlink import SeedLink
+from slime.hub.seedstream import SeedStream, Silent, reply
+from slime.seed.tokens import verify_seed
+from slime.tokens import AgentClaims, RevokedToken, TokenError
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+    from slime.http.head import Fields
+    from slime.hub.pool import AgentPool
+    from slime.hub.request import StreamedRequest
+
+__all__ = ["SeedDoor"]
+
+#: Seconds before an agent hears no.
+REFLECTION = 1.0
+
+#: Ids are of 63 bits.
+_ID_LIMIT = 2**63
+
+
+class SeedDoor:
+    """Lets agents of the earlier program in.
+
+    :param secret: what their tokens are made with.
+    :param revoked: ids of tokens that are not accepted any more.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, clock: IReactorTime, pool: AgentPool, secret: bytes, revoked: Container[str] = frozenset()
+    ) -> None:
+        self._clock = clock
+        self._pool = pool
+        self._secret = secret
+        self._revoked = revoked
+        self._links: dict[str, SeedLink] = {}
+        self._streams: dict[int, SeedStream] = {}
+
+    def takes(self, request: StreamedRequest) -> bool:
+        """Deal with a request, if it is an agent's call."""
+        call = _CALLS.get(request.path)
+        if call is None or request.method != b"POST" or not field_values(request.head.fields, b"slime-agent-token"):
+            return False
+        try:
+            claims, agent_id = self._authorize(request)
+        except TokenError as error:
+            peer = request.getClientAddress()
+            self._log.warn("an agent at {peer} was refused: its token is {reason}", peer=peer, reason=error.reason)
+            Later(self._clock, request, lambda: reply(request, 401, b"Unauthorized\n"))
+            return True
+        call(self, request, claims, agent_id)
+        return True
+
+    def _authorize(self, request: StreamedRequest) -> tuple[AgentClaims, str]:
+        fields = request.head.fields
+        tokens, ids = (field_values(fields, name) for name in (b"slime-agent-token", b"slime-agent-id"))
+        claims = verify_seed(self._secret, b", ".join(tokens).decode("latin-1"), time.time())
+        if claims.token_id in self._revoked:
+            raise RevokedToken
+        if number_in(ids) is None:
+            raise TokenError("no id")
+        return claims, str(number_in(ids))
+
+    # -- the calls --------------------------------------------------------------------------------------------------
+
+    def _join(self, request: StreamedRequest, claims: AgentClaims, agent_id: str) -> None:
+        request.receiver = Whole(request)
+
+    def _accept(self, request: StreamedRequest, claims: AgentClaims, agent_id: str) -> None:
+        if self._pool.draining:
+            Later(self._clock, request, request.answer_abort)
+            return
+        link = self._links.get(f"{claims.token_id}/{agent_id}")
+        if link is None:
+            link = SeedLink(self._clock, self._pool, claims, agent_id, self._streams, self._gone)
+            self._links[link.key] = link
+        link.accept(request)
+
+    def _submit(self, request: StreamedRequest, claims: AgentClaims, agent_id: str) -> None:
+        number = number_in(field_values(request.head.fields, b"slime-connection-id"))
+        stream = None if number is None else self._streams.get(number)
+        if stream is None or stream.link.claims.token_id != claims.token_id or not stream.submit(request):
+            reply(request, 500, b"nothing is known under this connection id\n")
+
+    def _leave(self, request: StreamedRequest, claims: AgentClaims, agent_id: str) -> None:
+        link = self._links.get(f"{claims.token_id}/{agent_id}")
+        if link is not None:
+            link.end("it said so")
+        request.receiver = Whole(request)
+
+    def _gone(self, link: SeedLink) -> None:
+        del self._links[link.key]
+
+
+_CALLS: Mapping[bytes, Callable[[SeedDoor, StreamedRequest, AgentClaims, str], None]] = {
+    b"/v1/agent/join": SeedDoor._join,
+    b"/v1/agent/accept": SeedDoor._accept,
+    b"/v1/agent/submit": SeedDoor._submit,
+    b"/v1/agent/leave": SeedDoor._leave,
+}
+
+
+def number_in(values: list[bytes]) -> int | None:
+    """The number that a field has once; ``None`` if it is anything else."""
+    if len(values) != 1 or not values[0].isdigit() or len(values[0]) > len(str(_ID_LIMIT)):
+        return None
+    return int(values[0])
+
+
+class Whole(Silent):
+    """Answers when a call has been read."""
+
+    def __init__(self, request: StreamedRequest) -> None:
+        self._request = request
+
+    def body_finished(self, trailers: Fields) -> None:
+        """All is well."""
+        reply(self._request, 200)
+
+
+class Later(Silent):
+    """Keeps an agent waiting, who would ask again at once."""
+
+    def __init__(self, clock: IReactorTime, request: StreamedRequest, answer: Callable[[], None]) -> None:
+        request.receiver = self
+        self._call = clock.callLater(REFLECTION, answer)
+
+    def left(self) -> None:
+        """It is gone by itself."""
+        self._call.cancel()
