@@ -48,7 +48,7 @@ def start(name: str, agents: dict[str, str], *options: str) -> tuple[HubProcess,
     """
     state = Path(f"cli-state-{name}").absolute()
     hub = HubProcess(
-        SlimeTestCase.SECRET, "--admin", "tcp:0:interface=127.0.0.1", "--state-dir", str(state), *options
+        SlimeTestCase.SECRET, "--state-dir", str(state), *options, admin="tcp:0:interface=127.0.0.1"
     )
     for agent_id, agent in agents.items():
         AgentProcess(agent_id, f"127.0.0.1:{hub.port}", token(agent, agent_id), "--upstream", "127.0.0.1:9")

@@ -42,7 +42,7 @@ ENDLESS = "/api/v1/events"
 def place() -> str:
     """The admin site of a hub whose one agent is at work while two requests wait. Leashes end its processes."""
     state = Path("admin-state").absolute()
-    hub = HubProcess(SlimeTestCase.SECRET, "--admin", "tcp:0:interface=127.0.0.1", "--state-dir", str(state))
+    hub = HubProcess(SlimeTestCase.SECRET, "--state-dir", str(state), admin="tcp:0:interface=127.0.0.1")
     upstream, token = Upstream(), hub.token("alpha")
     AgentProcess("alpha", f"127.0.0.1:{hub.port}", token, "--upstream", upstream.address)
     hub.wait_for_agent("alpha")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -12,6 +14,7 @@ from twisted.logger import globalLogPublisher
 
 from slime.hub.admin.service import site_address
 from slime.hub.service import build_hub
+from slime.hub.tap import check_admin
 from slime.settings import DEFAULT_ADMIN, HubConfig
 from tests.admin_fixture import AdminCase
 from tests.link_fixture import SECRET
@@ -105,3 +108,24 @@ class ListeningTests(AdminCase):
         hub.privilegedStartService()
         hub.startService()
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [8080, 8081])
+
+class CommandTests(AdminCase):
+    """``slime hub run`` looks at the endpoint before anything is built."""
+
+    def refusal(self, admin: str | None, token: bytes | None = None) -> str:
+        """The line with which the process would end; empty when it would go on."""
+        said = io.StringIO()
+        config = HubConfig(secret=SECRET, state_dir=self.state, admin=admin, admin_token=token)
+        with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+            check_admin(MemoryReactorClock(), config)
+        return said.getvalue()
+
+    def test_good(self) -> None:
+        for admin, token in ((None, None), (DEFAULT_ADMIN, None), ("tcp:8081", b"s3cret")):
+            self.assertEqual(self.refusal(admin, token), "")
+
+    def test_open_to_all(self) -> None:
+        self.assertIn("admin: 'tcp:8081' may be reached from elsewhere, so it needs a token", self.refusal("tcp:8081"))
+
+    def test_no_endpoint(self) -> None:
+        self.assertIn("admin: 'tcp:x' makes no endpoint: ValueError", self.refusal("tcp:x", b"s3cret"))

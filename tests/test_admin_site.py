@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -122,6 +123,16 @@ class SiteTests(AdminCase):
             script = hub.ask("GET", f"/page/{name}.js").body.decode()
             for forbidden in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "https://"):
                 self.assertNotIn(forbidden, script, name)
+
+    def test_contrast(self) -> None:
+        """What is written can be read by those who see less well (WCAG 2.2, 1.4.3), in light and in dark."""
+        style = self.start().ask("GET", "/page/style.css").body.decode()
+        colours = dict(re.findall(r"--([\w-]+): light-dark\((#\w{6}, #\w{6})\)", style))
+        for name in ("ink", "quiet", "good-ink", "wait-ink", "bad"):
+            for ground in ("panel", "ground", "sunk"):
+                pairs = zip(colours[name].split(", "), colours[ground].split(", "), strict=True)
+                for ink, paper in pairs:
+                    self.assertGreaterEqual(_contrast(ink, paper), 4.5, f"{name} on {ground}: {ink} on {paper}")
 
     def test_unchanged_file(self) -> None:
         hub = self.start()
@@ -376,6 +387,19 @@ class EventTests(AdminCase):
         hub.seconds(10)
         self.successResultOf(done)
         self.assertTrue(watcher.taken().endswith(b"0\r\n\r\n"))
+
+
+def _contrast(one: str, other: str) -> float:
+    """How much lighter one colour is than the other."""
+    low, high = sorted(map(_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """The relative luminance of an sRGB colour."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def _chunks(data: bytes) -> list[bytes]:

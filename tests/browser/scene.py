@@ -26,7 +26,7 @@ class Scene:
 
     def __init__(self, *options: str, admin: str = "tcp:0:interface=127.0.0.1") -> None:
         self.state = Path(mkdtemp(prefix="slime-scene-"))
-        self.hub = HubProcess(SECRET, "--admin", admin, "--state-dir", str(self.state), *options)
+        self.hub = HubProcess(SECRET, "--state-dir", str(self.state), *options, admin=admin)
         self.address = self.hub.child.wait_for(r"admin site is at (http://\S+)")[1]
         self.agents: dict[str, Child] = {}
         self.upstreams: dict[str, Upstream] = {}
