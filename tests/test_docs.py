@@ -103,7 +103,9 @@ def quoted(text: str) -> list[str]:
 
 def known_fields() -> set[str]:
     """The ``Slime-*`` fields that the code reads or writes."""
-    sources = [*ROOT.glob("slime/hub/*.py"), ROOT / "slime" / "http" / "forwarding.py"]
+    # Those of the earlier program's agents are no application's concern; docs/seed-agents.rst is about them.
+    hub = [path for path in ROOT.glob("slime/hub/*.py") if not path.name.startswith("seed")]
+    sources = [*hub, ROOT / "slime" / "http" / "forwarding.py"]
     found = {name for path in sources for name in re.findall(r'b"(slime-[a-z-]*[a-z])"', path.read_text("utf-8"), re.I)}
     return {name.title() for name in found}
 
