@@ -666,6 +666,18 @@ class DeadlineTests(AgentTestCase):
             self.hub.wait(59)
         self.assertFalse(self.app.gone)
 
+    def test_many_connections(self) -> None:
+        """They are looked after some at a time, so that requests can come between."""
+        apps = [self.application() for _ in range(3)]
+        with mock.patch("slime.hub.site.SWEPT_AT_ONCE", 1):
+            self.hub.clock.advance(40)
+            self.hub.site.sweep()
+            self.assertEqual(sum(app.transport.ended == "close" for app in [self.app, *apps]), 1)
+            apps[0].transport.hang_up()
+            for _ in range(5):
+                self.hub.clock.advance(0)
+        self.assertEqual(self.hub.site.connections, set())
+
     def test_error_in_a_sweep(self) -> None:
         """One connection's trouble is no other's."""
         with mock.patch.object(self.app.channel, "check", side_effect=ZeroDivisionError):

@@ -12,8 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
 from slime.errors import ErrorCode
-from slime.hub.access import exchange_record
-from slime.hub.exchange import ExchangePolicy
+from slime.hub.exchange import Exchange, ExchangePolicy
 from slime.hub.gateway import GatewayPolicy
 from slime.hub.pool import PoolLimits
 from slime.tunnel import Credit, Data, End, Frame, Head, Open, Refused, Reset, Started
@@ -77,16 +76,16 @@ class UpgradeCase(SynchronousTestCase):
         return not seat.tickets
 
     @property
-    def record(self) -> dict[str, Any]:
-        """The line of the access log."""
+    def finished(self) -> Exchange:
+        """What goes into the access log."""
         (exchange,) = self.hub.finished
-        return exchange_record(exchange)
+        return exchange
 
     def assertEnded(self, outcome: str, read: int, written: int) -> None:
         """It is in the log, and its slot is free."""
-        record = self.record
-        self.assertEqual((record["status"], record["outcome"]), (101, outcome))
-        self.assertEqual((record["in"], record["out"]), (read, written))
+        passage = self.finished
+        self.assertEqual((passage.status, passage.outcome), (101, outcome))
+        self.assertEqual((passage.bytes_in, passage.request.answer_bytes), (read, written))
         self.assertTrue(self.slot_is_free)
 
 
@@ -306,13 +305,13 @@ class PassageTests(UpgradeCase):
         self.switched()
         self.agent.leave()
         self.assertTrue(self.app.transport.aborted)
-        self.assertEqual(self.record["outcome"], "agent-lost")
+        self.assertEqual(self.finished.outcome, "agent-lost")
 
     def test_agent_is_lost_after_the_application(self) -> None:
         self.switched()
         self.app.channel.connectionLost(Failure(ConnectionLost()))
         self.agent.leave()
-        self.assertEqual(self.record["outcome"], "left")
+        self.assertEqual(self.finished.outcome, "left")
 
     def test_next_request_of_the_queue(self) -> None:
         """It has the slot as soon as the passage is over."""
@@ -567,6 +566,22 @@ class TLSTests(UpgradeCase):
         self.app.leave()
         self.assertEqual(self.said(), [End(1)])
         self.assertEnded("ok", 0, 3)
+
+
+class TooLateTests(UpgradeCase):
+    """What is told to a passage that is over changes nothing."""
+
+    def test_all(self) -> None:
+        self.opened()
+        passage: Any = self.app.channel._request.receiver  # type: ignore[union-attr]
+        self.app.leave()
+        self.app.taken()
+        passage.response_head(Head(1, SWITCH, None, upgrade=True))
+        passage.upstream_ended()
+        passage.dataReceived(b"x")
+        passage.readConnectionLost()
+        self.assertEqual((passage.switched, self.app.taken()), (False, b""))
+        self.assertEqual(self.said(), [Reset(1, ErrorCode.CANCELLED)])
 
 
 class TwoPassagesTests(UpgradeCase):

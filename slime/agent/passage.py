@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import cast
+
+from slime.agent.upstream.call import UpstreamCall
 from slime.agent.worker import Worker, WorkerLink, Workshop
 from slime.errors import BadMessage, ErrorCode
 from slime.http.fields import Fields
@@ -73,8 +76,7 @@ class PassageWorker(Worker):
         self._link.send(Head(self._stream_id, block, None, upgrade=True))
 
     def _refuse_switch(self, error: BadMessage) -> None:
-        if self._call is not None:
-            self._call.abort()
+        cast(UpstreamCall, self._call).abort()
         self.failed(error.code, error.detail)
 
     def end(self, trailers: Fields) -> None:

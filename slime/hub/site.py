@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GatewaySite"]
 
+SWEPT_AT_ONCE = 500
+
 
 class GatewaySite(Site):
     """A :class:`~twisted.web.server.Site` whose connections are :class:`HttpChannel`.
@@ -104,13 +106,7 @@ class GatewaySite(Site):
 
     def sweep(self) -> None:
         """Enforce the deadlines of all connections. The service calls this once a second."""
-        now = self.seconds()
-        for channel in list(self.connections):
-            try:
-                channel.check(now)
-            except Exception:
-                self._log.failure("a connection could not be looked after, and is cut")
-                channel.abortConnection()
+        self._check(list(self.connections))
         if self._turned_away:
             self._log.warn(
                 "turned away {count} connections: {limit} are open, which is the limit (--max-connections)",
@@ -118,6 +114,18 @@ class GatewaySite(Site):
                 limit=self.limits.max_connections,
             )
             self._turned_away = 0
+
+    def _check(self, channels: list[HttpChannel]) -> None:
+        """So many in a turn that nobody has to wait for it."""
+        now = self.seconds()
+        for channel in channels[:SWEPT_AT_ONCE]:
+            try:
+                channel.check(now)
+            except Exception:
+                self._log.failure("a connection could not be looked after, and is cut")
+                channel.abortConnection()
+        if len(channels) > SWEPT_AT_ONCE:
+            self.later(self._check, channels[SWEPT_AT_ONCE:])
 
     def lost(self, channel: HttpChannel) -> None:
         """A connection is gone, or belongs to somebody else."""

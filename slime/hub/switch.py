@@ -91,8 +91,8 @@ class Switchable:
         self._more_to_come = False
         if self._closing:
             self.transport.loseConnection()
-        elif self._successor is not None:
-            self._successor.readConnectionLost()
+        else:
+            cast(Successor, self._successor).readConnectionLost()
 
     def writeConnectionLost(self) -> None:
         """The transport says: our half is closed."""
