@@ -22,8 +22,9 @@ PAUSE = 1.0
 CELLS = 12
 _HOME, _REST = "\x1b[H", "\x1b[J"
 
-#: As ``slime hub register`` makes them; what is not one is a name that was mistyped.
-_TOKEN_ID = re.compile(r"[0-9a-f]{16}|[0-9]{1,19}")
+#: As ``slime hub register`` makes tokens and their ids; what is neither is a name that was mistyped.
+_TOKEN = re.compile(r"slime1_.*|[A-Za-z2-7]{45,}")
+_TOKEN_ID = re.compile(r"[0-9a-f]{16}|seed-[0-9]{1,20}")
 
 Data = Mapping[str, Any]
 
@@ -209,7 +210,7 @@ def _acting(action: str) -> Callable[[AdminClient, str], str]:
 
 def _revoke(client: AdminClient, whom: str) -> str:
     """An agent's name, a token, or the id of one: whichever it is."""
-    if whom.startswith("slime1_"):
+    if _TOKEN.fullmatch(whom):
         return client.act("revocations", token=whom)
     tokens = {agent["token_id"] for agent in _matching(client, whom)}
     if len(tokens) > 1:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slime.seed.tokens import mint_seed
+from slime.tokens import AgentClaims
 from slime.tunnel.frames import Open, Revoke, Revoked
 from tests.admin_fixture import AdminCase, AdminHub
-from tests.link_fixture import AgentPeer, token
+from tests.link_fixture import SECRET, AgentPeer, AppPeer, token
 
 KEY = "worker-token/id"
 
@@ -120,12 +122,27 @@ class RevocationTests(AdminCase):
         self.assertEqual(hub.get("revocations"), {"token_ids": ["worker-token"]})
 
     def test_by_token(self) -> None:
-        """The token itself does as well as its id."""
+        """The token itself does as well as its id, one of the earlier program's too."""
         hub = self.start()
         self.assertEqual(hub.act("revocations", token=token()).status, 200)
         self.assertEqual(hub.get("revocations"), {"token_ids": ["worker-token"]})
+        seed = mint_seed(SECRET, 77, AgentClaims("77", "old", None), b"n" * 12)
+        self.assertEqual(hub.act("revocations", token=seed).status, 200)
+        self.assertEqual(hub.get("revocations"), {"token_ids": ["worker-token", "seed-77"]})
         answer = hub.act("revocations", token="slime1_abc")
         self.assertEqual((answer.status, "truncated" in answer.data["detail"]), (400, True))
+
+    def test_agents_of_the_earlier_program(self) -> None:
+        """They are seen and sent away like all others."""
+        hub = self.start()
+        seed = mint_seed(SECRET, 77, AgentClaims("77", "old", None), b"n" * 12)
+        worker = AppPeer(hub)  # type: ignore[arg-type]
+        fields = b"Slime-Agent-Token: %b\r\nSlime-Agent-Id: 5\r\nContent-Length: 0\r\n" % seed.encode()
+        worker.ask(b"/v1/agent/accept", fields, b"POST")
+        (agent,) = hub.get("agents")["agents"]
+        self.assertEqual((agent["key"], agent["state"], agent["hardware"]), ("seed-77/5", "idle", {}))
+        self.assertIn("ended 1 links", hub.act("revocations", token_id="seed-77").data["done"])
+        self.assertEqual((hub.get("agents")["agents"], worker.transport.aborted), ([], True))
 
     def test_survives_a_restart(self) -> None:
         self.start().act("revocations", token_id="worker-token")

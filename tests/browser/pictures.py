@@ -80,7 +80,7 @@ class Load:
     """
 
     def __init__(self, port: int) -> None:
-        self.rate = 5.0
+        self.rate = 7.0
         self._port = port
         self._began = time.monotonic()
         self._places = Semaphore(15 + WAITING)
@@ -106,14 +106,14 @@ class Load:
 
 
 def shoot(browser: Browser, name: str, scheme: str, width: int = 1400, height: int = 1000) -> None:
-    """Take a picture, small enough to be kept: few colours are enough for a page."""
+    """Take a picture, small enough to be kept."""
     browser.prefer(scheme)
     browser.size(width, height)
     time.sleep(2)
     path = FOLDER / f"{name}.png"
     browser.picture(path)
     with Image.open(path) as picture:
-        picture.convert("RGB").quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
+        picture.convert("RGB").save(path, optimize=True)
 
 
 def main(seconds: float) -> None:
@@ -129,16 +129,15 @@ def main(seconds: float) -> None:
     load.rate = 40.0
     time.sleep(8)
     shoot(browser, "busy-light", "light")
-    shoot(browser, "busy-dark", "dark")
     shoot(browser, "busy-phone", "dark", 390, 844)
     load.rate = 6.0
     scene.kill("mac-studio-attic")
     time.sleep(4)
-    shoot(browser, "gone-light", "light")
+    shoot(browser, "gone-dark", "dark")
     load.rate = 0.0
     browser.wait(lambda: "0 of " in browser.text('[data-chart="slots"] .note'), 120)
     time.sleep(12)
-    shoot(browser, "idle-dark", "dark", 1400, 860)
+    shoot(browser, "idle-light", "light", 1400, 860)
     browser.close()
     scene.end()
 

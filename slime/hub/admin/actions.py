@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from slime.hub.admin.replies import problem
 from slime.hub.observe import Observer
 from slime.hub.revocations import Revocations
-from slime.tokens import TokenError, verify
+from slime.seed.tokens import verify_seed
+from slime.tokens import AgentClaims, Malformed, TokenError, verify
 
 if TYPE_CHECKING:
     from slime.hub.links import HubLink
@@ -68,9 +69,15 @@ class Actions:
     def revoke_text(self, token: str) -> str:
         """As :meth:`revoke`, for the text of a token."""
         try:
-            return self.revoke(verify(self._secret, token, time.time()).token_id)
+            return self.revoke(self._claims(token).token_id)
         except TokenError as error:
             raise problem(400, f"this is no token of this hub that needs to be revoked: it is {error.reason}") from None
+
+    def _claims(self, token: str) -> AgentClaims:
+        try:
+            return verify(self._secret, token, time.time())
+        except Malformed:
+            return verify_seed(self._secret, token, time.time())
 
     def restore(self, token_id: str) -> str:
         """Accept a revoked token again."""
