@@ -34,6 +34,14 @@ class ServiceCase(TestCase):
         self.upstream = ScriptedUpstream()
         self.hub_port = await self._listening(self.hub)
         self.upstream_port = await self._listening(self.upstream)
+        self.addCleanup(self.end_connections)
+
+    async def end_connections(self) -> None:
+        """Leave nothing open at the upstream: whose client has left, its end stays until it is closed as well."""
+        for connection in self.upstream.connections:
+            if connection.lost is None:
+                connection.reset()
+        await self.upstream.when(lambda: all(connection.lost for connection in self.upstream.connections))
 
     async def _listening(self, factory: Any) -> int:
         port: IListeningPort = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
