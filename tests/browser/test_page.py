@@ -190,7 +190,7 @@ class ActionTests(PageCase):
         scene = self.scene()
         scene.join("berlin", upstream=",".join(f"127.0.0.1:{number}" for number in range(1, 9)))
         self.browser.wait(lambda: self.browser.find("#filter").is_displayed())
-        self.browser.press("/", "0.1:3")
+        self.browser.press("/", "//127.0.0.1:3")  # of the upstream: an address has no scheme
         self.browser.wait(lambda: len(self.browser.texts(ROW)) == 1 and "127.0.0.1:3" in self.row("berlin"))
         self.browser.press("x")
         self.browser.wait_for("#agents-none", "No agent fits.")
