@@ -50,10 +50,16 @@ def talk(connection: ServerConnection) -> None:
     elif path == "/ping":
         connection.ping(b"are you there?").wait()
         connection.send("you are")
+        echo(connection)
     else:
-        with contextlib.suppress(ConnectionClosedError):
-            for message in connection:
-                connection.send(message)
+        echo(connection)
+
+
+def echo(connection: ServerConnection) -> None:
+    """Send back what comes until the client closes; pings are answered meanwhile."""
+    with contextlib.suppress(ConnectionClosedError):
+        for message in connection:
+            connection.send(message)
 
 
 def admit(connection: ServerConnection, request: Request) -> Response | None:
