@@ -273,7 +273,7 @@ _TRAILERS = {
     "authorization": b"Authorization: x", "cookie": b"Cookie: x",
     "content_type": b"Content-Type: x", "connection": b"Connection: close", "expect": b"Expect: 100-continue",
     "upgrade": b"Upgrade: x", "te": b"TE: x",
-    "slime": b"Slime-Agent-Id: x", "forwarded_for": b"X-Forwarded-For: x", "long": b"A: " + b"b" * 20_000,
+    "slime": b"Slime-Agent-Id: x", "slime_underscore": b"Slime_Scope: x", "forwarded_for": b"X-Forwarded-For: x", "long": b"A: " + b"b" * 20_000,
 }  # fmt: skip
 
 MORE_CUT = [
@@ -398,6 +398,9 @@ MORE_PASSED = [
            has=(b"x-forwarded-proto:http",)),
     Passed("keep_alive_numbers", get(b"Keep-Alive: timeout=5, max=1000"), ONE, lacks=(b"keep-alive",)),
     Passed("te_trailers", get(b"Connection: TE", b"TE: trailers, gzip;q=0.5"), ONE, has=(b"te:trailers",)),
+    Passed("underscores_of_ours", get(b"Slime_App_Password: x", b"SLIME_Request-Id: x", b"X_Forwarded_For: 192.0.2.1",
+           b"X-Forwarded_Proto: https"), ONE,
+           lacks=(b"slime_app_password", b"slime_request-id", b"x_forwarded_for", b"x-forwarded_proto")),
     Passed("host_last", get(b"A: b", b"Host: h", host=b""), ONE),
     Passed("value_colons", get(b"A: b: c:: d"), ONE, has=(b"a:b: c:: d",)),
     Passed("value_bytes", get(b"A: " + bytes(range(0x80, 0x100))), ONE, has=(b"a:" + bytes(range(0x80, 0x100)),)),
