@@ -199,6 +199,9 @@ MORE_REFUSED = [
     Refused("coding_on_trace", get(CHUNKED, start=b"TRACE /x HTTP/1.1") + LAST + SMUGGLED),
     Refused("body_on_connect", get(b"Content-Length: 5", start=b"CONNECT h:80 HTTP/1.1") + b"hello" + SMUGGLED,
             (501,)),
+    Refused("head_of_nobody", get(start=b"HEAD /x HTTP/1.1", host=b"")),
+    Refused("head_asterisk", get(start=b"HEAD * HTTP/1.1")),
+    Refused("head_with_both_framings", get(CHUNKED, b"Content-Length: 5", start=b"HEAD /x HTTP/1.1") + LAST + SMUGGLED),
     Refused("host_missing_on_1_1_post", post(b"Content-Length: 0", body=SMUGGLED).replace(b"Host: h\r\n", b"", 1)),
     Refused("host_twice_on_1_0", get(b"Host: h", start=b"GET /x HTTP/1.0")),
     Refused("host_bad_on_1_0", get(start=b"GET /x HTTP/1.0", host=b"Host: a b\r\n")),
@@ -273,7 +276,8 @@ _TRAILERS = {
     "authorization": b"Authorization: x", "cookie": b"Cookie: x",
     "content_type": b"Content-Type: x", "connection": b"Connection: close", "expect": b"Expect: 100-continue",
     "upgrade": b"Upgrade: x", "te": b"TE: x",
-    "slime": b"Slime-Agent-Id: x", "slime_underscore": b"Slime_Scope: x", "forwarded_for": b"X-Forwarded-For: x", "long": b"A: " + b"b" * 20_000,
+    "slime": b"Slime-Agent-Id: x", "slime_underscore": b"Slime_Scope: x",
+    "forwarded_for": b"X-Forwarded-For: x", "long": b"A: " + b"b" * 20_000,
 }  # fmt: skip
 
 MORE_CUT = [
