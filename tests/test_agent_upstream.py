@@ -208,8 +208,8 @@ class AnswerTests(CallCase):
     def test_endless_interim(self) -> None:
         """An upstream that goes on with them is broken."""
         self.ask()
-        self.say(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
-        self.assertEqual(self.sink.names.count("interim"), 100)
+        self.say(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)
+        self.assertEqual(self.sink.names.count("interim"), 1000)
         self.say(b"HTTP/1.1 102 Processing\r\n\r\n")
         self.assert_failed()
 
@@ -217,7 +217,7 @@ class AnswerTests(CallCase):
         """The bound is for each request."""
         for _ in range(2):
             self.ask()
-            self.say(b"HTTP/1.1 102 Processing\r\n\r\n" * 60 + OK)
+            self.say(b"HTTP/1.1 102 Processing\r\n\r\n" * 600 + OK)
             self.assertEqual(self.sink.names[-1], "end")
 
 

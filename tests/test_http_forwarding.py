@@ -59,6 +59,11 @@ REQUEST_FIELDS: dict[str, tuple[Fields, Fields]] = {
         [(b"X-100", b"2")],
     ),
     "slimes_own": ([(b"Slime-Block", b"1"), (b"SLIME-App-Password", b"secret"), (b"Slime", b"x")], [(b"Slime", b"x")]),
+    "underscores": (
+        [(b"Slime_App_Password", b"secret"), (b"X_Forwarded_For", b"1"), (b"x-forwarded_proto", b"1"),
+         (b"X_FORWARDED-Host", b"1"), (b"X_Forwarded", b""), (b"Content_Length", b"5")],
+        [(b"X_Forwarded", b""), (b"Content_Length", b"5")],
+    ),
     "trailers_wanted": ([(b"TE", b"gzip;q=0.5, Trailers ;q=1"), (b"Connection", b"TE")], [(b"TE", b"trailers")]),
     "trailers_wanted_by_itself": ([(b"te", b"trailers")], [(b"TE", b"trailers")]),
     "trailers_not_wanted": ([(b"TE", b"x;y=trailers, trailersx")], []),
@@ -153,6 +158,7 @@ class RouteTests(SynchronousTestCase):
     def test_proxy_is_continued(self) -> None:
         """A proxy that is trusted is believed, and its word handed on; it need not have said anything."""
         route = Route("203.0.113.7", 0, (b"203.0.113.7", b"10.0.0.1"), b"http", b"app.example", b"for=203.0.113.7")
+        passed_by_proxies = (b"X_Forwarded_For", b"198.51.100.1")
         expected = {
             b"X-Forwarded-Port": b"1",
             b"x-forwarded-anything": b"1",
@@ -160,7 +166,7 @@ class RouteTests(SynchronousTestCase):
             b"X-Forwarded-Proto": b"http",
             b"X-Forwarded-Host": b"app.example",
         }
-        self.assertEqual(self.way(*self.CLAIMS, route=route), expected)
+        self.assertEqual(self.way(*self.CLAIMS, passed_by_proxies, route=route), expected)
         self.assertEqual(self.way(route=Route()), self.OURS)
 
     def test_forwarded_is_continued(self) -> None:

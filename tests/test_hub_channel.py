@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from slime.errors import ErrorCode
 from slime.http.head import HeadLimits
+from slime.hub import sockets
 from slime.hub.answers import Trouble
 from slime.hub.channel import ChannelLimits
 from slime.hub.exchange import ExchangePolicy
@@ -128,6 +129,28 @@ class BodilessTests(AgentTestCase):
         self.app.get(method=b"HEAD")
         self.assertEqual(self.statuses(b"HEAD", b"HEAD"), [503, 503])
         self.assertTrue(self.app.received.endswith(b"\r\n\r\n"))
+
+    def test_head_that_is_refused(self) -> None:
+        """Nor have they when the head cannot be read, or never ends, if it begins as this one does."""
+        for rest in (b"/x HTTP/1.1\r\n\r\n", b"nothing HTTP/1.1\r\nHost: h\r\n\r\n", b"/x HTTP/1.1\r\nA: \0",
+                     b"/x HTTP/1.1\r\nA: " + b"b" * 70000, b"/x HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n"):
+            self.app = self.application()
+            self.app.send(b"HEAD " + rest)
+            self.assertIn(self.app.response(b"HEAD").status, (400, 431), rest)
+            self.assertTrue(self.app.received.endswith(b"\r\n\r\n"), rest)
+
+    def test_head_that_is_slow(self) -> None:
+        self.app.send(b"HEAD /")
+        self.hub.wait(31)
+        self.assertEqual(self.app.response(b"HEAD").status, 408)
+        self.assertTrue(self.app.received.endswith(b"\r\n\r\n"))
+
+    def test_behind_head(self) -> None:
+        """Another request's answer has its body."""
+        self.app.get(method=b"HEAD")
+        self.agent.answer()
+        self.app.send(b"GET / HTTP/1.1\r\n\r\nHEAD / HTTP/1.1\r\n\r\n")
+        self.assertTrue(self.app.responses(b"HEAD", b"GET")[-1].body)
 
     def test_no_content(self) -> None:
         for text, lengths in ((b"204 No Content", []), (b"304 Not Modified\r\nContent-Length: 7", [b"7"])):
@@ -273,6 +296,37 @@ class PipeliningTests(AgentTestCase):
             self.agent.answer(body=target)
         self.assertEqual([response.body for response in self.app.responses()], [b"/1", b"/2", b"/3"])
         self.assertEqual(self.agent.streams[2].body, b"two")
+
+    def test_cut_behind_a_good_one(self) -> None:
+        """An answer that breaks off takes none before it with it: if some of those may be on their way, it ends the
+        connection behind them."""
+        for unsent, ended in ((0, "abort"), (1, "half-closed")):
+            self.app = self.application()
+            self.app.send(request(b"/1") + request(b"/2"))
+            self.agent.answer(body=b"good")
+            self.agent.started()
+            self.agent.head(b"200 OK", 9)
+            self.agent.data(b"bad")
+            with mock.patch.object(sockets, "unsent", return_value=unsent):
+                self.agent.confirm(code=ErrorCode.UPSTREAM_BROKE)
+            self.hub.clock.advance(0)
+            self.assertEqual(self.app.transport.ended, ended)
+        self.assertIn(b"good", self.app.received)
+        self.assertTrue(self.app.received.endswith(b"\r\n\r\nbad"))
+
+    def test_cut_without_one_before(self) -> None:
+        """Nothing is to be saved then; nor is the end of the connection the end of any answer."""
+        with mock.patch.object(sockets, "unsent", return_value=1):
+            for version, earlier in ((b"1.1", 0), (b"1.0", 0), (b"1.0", 1)):
+                self.app = self.application()
+                for _ in range(earlier):
+                    self.app.get()
+                    self.agent.answer()
+                self.app.send(b"GET / HTTP/" + version + b"\r\nHost: h\r\n\r\n")
+                self.agent.head(b"200 OK")
+                self.agent.data(b"bad")
+                self.agent.confirm(code=ErrorCode.UPSTREAM_BROKE)
+                self.assertEqual(self.app.transport.ended, "abort")
 
     def test_one_comes_during_the_answer(self) -> None:
         self.app.get(b"/1")

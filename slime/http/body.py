@@ -53,7 +53,7 @@ _NO_TRAILERS = frozenset(
 def is_trailer(field: tuple[bytes, bytes]) -> bool:
     """Whether a field may stand behind the body (RFC 9110 section 6.5.1); slime's own never do."""
     name = field[0].lower()
-    return name not in _NO_TRAILERS and not name.startswith(b"slime-")
+    return name not in _NO_TRAILERS and not name.startswith((b"slime-", b"slime_"))
 
 
 def are_trailers(fields: Fields) -> bool:

@@ -68,7 +68,9 @@ PROTECTED = frozenset(
 _NOTED = HOP_BY_HOP | {b"host"}
 _NOTED_BY_HUB = _NOTED | {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"}
 _NOTED_WITH_CREDENTIALS = _NOTED | {b"authorization"}
-_OURS_AND_CLAIMS = (OWN, b"x-forwarded-")
+# To programs that speak CGI's language these are the same names as those with hyphens (RFC 3875 section 4.1.18).
+_OURS = (OWN, b"slime_", b"x_forwarded_", b"x_forwarded-", b"x-forwarded_")
+_OURS_AND_CLAIMS = (*_OURS, b"x-forwarded-")
 _NO_PREFIX = b"\xff"
 _NO_ROUTE = Route()
 
@@ -118,7 +120,7 @@ def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
     ``Content-Length`` and ``Transfer-Encoding`` are gone: the length travels beside the head. What a trusted proxy
     said of the request's way is continued; what anybody else said of it is replaced.
     """
-    kept, told = _sift(head.fields, _NOTED_BY_HUB, _OURS_AND_CLAIMS if peer.route is None else OWN)
+    kept, told = _sift(head.fields, _NOTED_BY_HUB, _OURS_AND_CLAIMS if peer.route is None else _OURS)
     hosts = [value for name, value in told if name == b"host"]
     if head.version == b"1.0":
         kept = _as_1_0(kept, hosts)

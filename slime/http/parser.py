@@ -58,6 +58,8 @@ MAX_EMPTY_LINES = 2
 MAX_INTERIM = 1000
 """Interim responses to one request: hours of ``102 Processing``, but not an endless stream."""
 
+_HEAD = b"HEAD "
+
 
 class RequestParser(MessageReader[RequestHead]):
     """Requests, one behind the other, from the bytes of a connection (RFC 9112).
@@ -66,11 +68,18 @@ class RequestParser(MessageReader[RequestHead]):
     :param max_trailer_bytes: of the trailer section of each chunked body.
     """
 
-    __slots__ = ("_empty_lines", "_line_checked")
+    __slots__ = ("_empty_lines", "_line_checked", "_refused")
 
     def __init__(self, limits: HeadLimits = DEFAULT, max_trailer_bytes: int = MAX_TRAILER_BYTES) -> None:
         super().__init__(limits, max_trailer_bytes, REQUEST_FAULTS)
+        self._refused = b""
         self.start_next()
+
+    @property
+    def wants_no_body(self) -> bool:
+        """Whether a request whose head was refused is ``HEAD``, as far as one can tell: whoever sent it reads no
+        body of the answer (RFC 9110 section 9.3.2)."""
+        return (self._refused or self._buffer[self._at :]).startswith(_HEAD)
 
     def start_next(self) -> None:
         """Read another request; to be called when the one before has been dealt with.
@@ -90,7 +99,11 @@ class RequestParser(MessageReader[RequestHead]):
         if block is None:
             self._check_line()
             return Signal.NEED_DATA
-        head, length = read_request_head(block, self._limits)
+        try:
+            head, length = read_request_head(block, self._limits)
+        except BadMessage:
+            self._refused = block
+            raise
         self.head = head
         self._expect_body(length)
         return head

@@ -249,7 +249,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
         code, answer = trouble.code, answer_for(trouble, None)
         fields = [*answer.head.fields, (b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
         head = ResponseHead(b"1.1", answer.head.status, answer.head.reason, fields)
-        self.outlet.write(serialise_response_head(head) + answer.body)
+        self.outlet.write(serialise_response_head(head) + (b"" if self._parser.wants_no_body else answer.body))
         self.site.answered(Answered(self.peer, code.status, code.slug, trouble.detail))
         self.close_gently(unread=True)
 
@@ -289,6 +289,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
     def requestDone(self, request: StreamedRequest) -> None:
         """The response is complete. The next request's turn, if framing allows one."""
         self._request = None
+        self._answered = True
         self.resume_body()
         if not request.persistent or self.site.closing:
             self.close_gently(unread=self._more_to_come)

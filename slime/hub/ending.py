@@ -27,6 +27,7 @@ class Endable:
     _successor: Successor | None
     _message_ended: bool
     _closing: bool
+    _answered = False
 
     if TYPE_CHECKING:
 
@@ -47,6 +48,17 @@ class Endable:
         """Cut the connection: the application must not take what it got for complete."""
         self._closing = True
         self.outlet.abort()
+
+    def cut_short(self) -> None:
+        """The answer in progress will never be complete, and has said where it should have ended.
+
+        To cut the connection destroys what the kernel has not got rid of. If that may be answers to earlier requests,
+        the connection closes behind it all: too early for this answer, which says so as well.
+        """
+        if self._answered and self.outlet.is_under_way():
+            self.close_gently(unread=True)
+        else:
+            self.abortConnection()
 
     def close_gently(self, unread: bool = False) -> None:
         """End the connection after what has been written.

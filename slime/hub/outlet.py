@@ -149,6 +149,10 @@ class Outlet:
         else:
             self._transport.loseConnection()
 
+    def is_under_way(self) -> bool:
+        """Has the application yet to acknowledge some of what the kernel was given?"""
+        return sockets.unsent(self._transport.fileno()) > 0
+
     def abort(self) -> None:
         """Cut the connection: the application must not take what it got for complete."""
         if self._owner is not None:

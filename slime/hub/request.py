@@ -69,7 +69,7 @@ class StreamedRequest(OrdinaryRequest):
     patient = False
     answer_started = False
     answer_bytes = 0
-    _answer_chunked = False
+    _answer_chunked = _answer_delimited = False
 
     def __init__(self, channel: HttpChannel) -> None:
         """Much leaner than Twisted's own, which :meth:`_enter_tree` makes up for."""
@@ -185,9 +185,10 @@ class StreamedRequest(OrdinaryRequest):
     def _framing(self, status: int, length: int | None) -> Fields:
         fields: Fields = []
         if self.method != b"HEAD" and status not in NO_BODY:
+            self._answer_delimited = length is not None or self.head.version == b"1.1"
             if length is not None:
                 fields.append((b"Content-Length", b"%d" % length))
-            elif self.head.version == b"1.1":
+            elif self._answer_delimited:
                 self._answer_chunked = True
                 fields.append((b"Transfer-Encoding", b"chunked"))
             else:
@@ -225,9 +226,12 @@ class StreamedRequest(OrdinaryRequest):
         self.channel.end_half()
 
     def answer_abort(self) -> None:
-        """The response cannot be completed, and its beginning is out: cut the connection."""
+        """The response cannot be completed, and its beginning is out: cut the connection, or cut it short."""
         self.receiver = None
-        super().answer_abort()
+        if self._answer_delimited:
+            self.channel.cut_short()
+        else:
+            super().answer_abort()
 
     def fail(self, trouble: Trouble, request_id: bytes = b"") -> None:
         """Answer with an error of ours; if an answer has begun already, cut it off.

@@ -199,6 +199,9 @@ MORE_REFUSED = [
     Refused("coding_on_trace", get(CHUNKED, start=b"TRACE /x HTTP/1.1") + LAST + SMUGGLED),
     Refused("body_on_connect", get(b"Content-Length: 5", start=b"CONNECT h:80 HTTP/1.1") + b"hello" + SMUGGLED,
             (501,)),
+    Refused("head_of_nobody", get(start=b"HEAD /x HTTP/1.1", host=b"")),
+    Refused("head_asterisk", get(start=b"HEAD * HTTP/1.1")),
+    Refused("head_with_both_framings", get(CHUNKED, b"Content-Length: 5", start=b"HEAD /x HTTP/1.1") + LAST + SMUGGLED),
     Refused("host_missing_on_1_1_post", post(b"Content-Length: 0", body=SMUGGLED).replace(b"Host: h\r\n", b"", 1)),
     Refused("host_twice_on_1_0", get(b"Host: h", start=b"GET /x HTTP/1.0")),
     Refused("host_bad_on_1_0", get(start=b"GET /x HTTP/1.0", host=b"Host: a b\r\n")),
@@ -273,7 +276,8 @@ _TRAILERS = {
     "authorization": b"Authorization: x", "cookie": b"Cookie: x",
     "content_type": b"Content-Type: x", "connection": b"Connection: close", "expect": b"Expect: 100-continue",
     "upgrade": b"Upgrade: x", "te": b"TE: x",
-    "slime": b"Slime-Agent-Id: x", "forwarded_for": b"X-Forwarded-For: x", "long": b"A: " + b"b" * 20_000,
+    "slime": b"Slime-Agent-Id: x", "slime_underscore": b"Slime_Scope: x",
+    "forwarded_for": b"X-Forwarded-For: x", "long": b"A: " + b"b" * 20_000,
 }  # fmt: skip
 
 MORE_CUT = [
@@ -398,6 +402,9 @@ MORE_PASSED = [
            has=(b"x-forwarded-proto:http",)),
     Passed("keep_alive_numbers", get(b"Keep-Alive: timeout=5, max=1000"), ONE, lacks=(b"keep-alive",)),
     Passed("te_trailers", get(b"Connection: TE", b"TE: trailers, gzip;q=0.5"), ONE, has=(b"te:trailers",)),
+    Passed("underscores_of_ours", get(b"Slime_App_Password: x", b"SLIME_Request-Id: x", b"X_Forwarded_For: 192.0.2.1",
+           b"X-Forwarded_Proto: https"), ONE,
+           lacks=(b"slime_app_password", b"slime_request-id", b"x_forwarded_for", b"x-forwarded_proto")),
     Passed("host_last", get(b"A: b", b"Host: h", host=b""), ONE),
     Passed("value_colons", get(b"A: b: c:: d"), ONE, has=(b"a:b: c:: d",)),
     Passed("value_bytes", get(b"A: " + bytes(range(0x80, 0x100))), ONE, has=(b"a:" + bytes(range(0x80, 0x100)),)),

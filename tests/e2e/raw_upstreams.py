@@ -131,6 +131,7 @@ MORE_ANSWERS = [
     Answered("unasked_100", CONTINUE + OK + BODY, 200, b"ab", closes=False),
     Answered("unasked_100_thrice", CONTINUE * 3 + OK + BODY, 200, b"ab", closes=False),
     Answered("102_then_answer", b"HTTP/1.1 102 Processing\r\n\r\n" * 5 + OK + BODY, 200, b"ab", closes=False),
+    Answered("102_for_a_long_time", b"HTTP/1.1 102 Processing\r\n\r\n" * 900 + OK + BODY, 200, b"ab", closes=False),
     Answered("199_then_answer", b"HTTP/1.1 199 Odd\r\nA: b\r\n\r\n" + OK + BODY, 200, b"ab", closes=False),
     Answered("100_with_length", b"HTTP/1.1 100 Continue\r\nContent-Length: 9\r\n\r\n" + OK + BODY, 200, b"ab",
              closes=False),

@@ -54,7 +54,7 @@ class RefusedTests(RawTestCase):
     def check(self, case: Refused) -> None:
         """The answer, and the end of the connection."""
         application = self.say(case.sent)
-        answer = application.response()
+        answer = application.response(b"HEAD" if case.sent.startswith(b"HEAD ") else b"GET")
         self.assertIn(answer.status, case.statuses)
         self.assertTrue(answer.one(b"slime-error"))
         self.assertTrue(application.closed_within(AT_ONCE), "the connection goes on")
@@ -127,7 +127,7 @@ class CorpusTests(SlimeTestCase):
     """The shared corpus; where it is not at hand, the tables above are what there is."""
 
     def test_shared_corpus(self) -> None:
-        """No case fails."""
+        """No case fails, nor does one that should hold and need not."""
         if not CORPUS.exists():
             self.assertGreater(len(REFUSED) + len(CUT) + len(PASSED) + len(ANSWERS), 150)
             return
@@ -137,4 +137,4 @@ class CorpusTests(SlimeTestCase):
                                   "--upstream-port", str(port), "--header", "Slime-Block: 1"])
         self.addCleanup(runner.end)
         self.assertEqual(runner.wait(300), 0, "\n".join(runner.lines))
-        self.assertNotIn("FAIL", "\n".join(runner.lines))
+        self.assertEqual([line for line in runner.lines if line.startswith(("FAIL", "WARN"))], [])

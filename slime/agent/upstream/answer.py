@@ -9,10 +9,7 @@ from slime.errors import BadMessage, ErrorCode
 from slime.http.head import HeadLimits, ResponseHead
 from slime.http.parser import Data, EndOfMessage, ResponseParser
 
-__all__ = ["MAX_INTERIM", "AnswerReader", "Outcome", "Upgraded"]
-
-#: Interim answers (1xx) to one request, after which the upstream is taken for broken.
-MAX_INTERIM = 100
+__all__ = ["AnswerReader", "Outcome", "Upgraded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +30,11 @@ class AnswerReader:
     Body and heads go to the sink as they are met; what decides the connection's future is returned.
     """
 
-    __slots__ = ("_call", "_interim", "_parser")
+    __slots__ = ("_call", "_parser")
 
     def __init__(self, limits: HeadLimits) -> None:
         self._parser = ResponseParser(limits)
         self._call: UpstreamCall | None = None
-        self._interim = 0
 
     @property
     def reusable(self) -> bool:
@@ -48,7 +44,6 @@ class AnswerReader:
     def begin(self, call: UpstreamCall) -> None:
         """Expect the answer to ``call``."""
         self._call = call
-        self._interim = 0
         # Whether an upgrade was asked for is looked up when one comes, which is hardly ever.
         self._parser.start(call.request.method, upgrade=True)
 
@@ -87,17 +82,10 @@ class AnswerReader:
         return None
 
     def _pass_head_on(self, call: UpstreamCall, head: ResponseHead) -> None:
-        if head.status < 200:
-            self._pass_interim_on(call, head)
-            return
-        length = self._parser.body_length
-        call.sink.head(head, None if length is None or length < 0 else length)
-
-    def _pass_interim_on(self, call: UpstreamCall, head: ResponseHead) -> None:
-        self._interim += 1
-        if self._interim > MAX_INTERIM:
-            raise BadMessage(ErrorCode.UPSTREAM_BROKE, "there are too many interim answers")
-        if head.status != 100 or call.asks(b"expect", b"100-continue"):
+        if head.status >= 200:
+            length = self._parser.body_length
+            call.sink.head(head, None if length is None or length < 0 else length)
+        elif head.status != 100 or call.asks(b"expect", b"100-continue"):
             call.sink.interim(head)
 
     def _upgraded(self, call: UpstreamCall, head: ResponseHead) -> Upgraded:
