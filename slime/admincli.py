@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from slime.adminclient import AdminClient, AdminError
 from slime.options import SettingsOptions, refuse
 from slime.settings import AdminConfig, StatusConfig
-from slime.sources import load_admin, load_status, takes_value
+from slime.sources import load_admin, load_status, words_of
 
 __all__ = ["COMMANDS", "render"]
 
@@ -193,14 +193,8 @@ def _operands(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """What is no option, and what is."""
     operands: list[str] = []
     rest: list[str] = []
-    remaining = iter(arguments)
-    for argument in remaining:
-        if not argument.startswith("-"):
-            operands.append(argument)
-            continue
-        rest.append(argument)
-        if takes_value(argument):
-            rest += [value for value in [next(remaining, None)] if value is not None]
+    for piece in words_of(arguments):
+        (rest if piece[0].startswith("-") else operands).extend(piece)
     return operands, rest
 
 

@@ -12,7 +12,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain
 from typing import Any
 
 from twisted.application.service import IService
@@ -24,7 +24,7 @@ from slime.options import SettingsOptions, refuse
 from slime.process import run_service
 from slime.seed.tokens import mint_seed
 from slime.settings import RegisterConfig
-from slime.sources import load_register, takes_value
+from slime.sources import load_register, words_of
 from slime.tokens import NONCE_BYTES, AgentClaims, mint
 
 __all__ = ["main"]
@@ -54,15 +54,15 @@ def split_command(arguments: Sequence[str]) -> tuple[Words, list[str]]:
     """
     words: Words = ()
     rest: list[str] = []
-    remaining = iter(arguments)
-    for argument in remaining:
-        if argument.startswith("-"):
-            rest += [argument, *islice(remaining, int(takes_value(argument)))]
+    remaining = words_of(arguments)
+    for piece in remaining:
+        if piece[0].startswith("-"):
+            rest += piece
             continue
-        words = (*words, argument)
+        words = (*words, piece[0])
         if words in COMMANDS or not _is_group(words):
             break
-    return words, [*rest, *remaining]
+    return words, [*rest, *chain.from_iterable(remaining)]
 
 
 def _is_group(words: Words) -> bool:
