@@ -440,3 +440,11 @@ class RegisterConfig(HubSecret):
         values.choice("slime", "seed"), "slime", TOKENS,
         "Make a token of slime's own, or one for an agent of the earlier program.", name="format",
     )
+    json: bool = row(
+        values.BOOLEAN, False, RUNNING, "Print the token with its id, name, end, scopes and paths as JSON."
+    )
+    qr: bool = row(
+        values.BOOLEAN, False, RUNNING,
+        "Print the token as a QR code as well, to be photographed from the terminal; needs segno "
+        "(pip install 'slime-proxy[qr]').",
+    )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime import values
+from slime.commands import Command
 from slime.reference import errors_page, help_text, settings_page
 from slime.settings import AdminConfig, AgentConfig, HubConfig, RegisterConfig, Setting, StatusConfig, settings_of
 from slime.sources import (
@@ -198,7 +199,7 @@ class TableTests(Case):
     def test_help(self) -> None:
         """Each setting stands in its command's help, with its default."""
         for config in LOADERS:
-            text = help_text("slime x", "Does it.", config, 70)
+            text = help_text(Command(("x",), "", "Does it.", config), 70)
             self.assertLessEqual(max(map(len, text.splitlines())), 70)
             for setting in with_files(settings_of(config)):
                 self.assertIn(f"\n  {setting.flag}", text)
