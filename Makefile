@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 BIN := .venv/bin
 CODE := slime tests twisted setup.py $(wildcard docs/conf.py benchmarks)
 
-.PHONY: test fuzz interop demo demo-model style types unit browser docs settings clean
+.PHONY: test fuzz interop demo demo-model style types unit browser docs settings man clean
 
 ## test: everything that has to hold before a change goes in
 test: style types unit docs
@@ -55,6 +55,10 @@ interop: .venv/installed
 settings: .venv/installed
 	$(BIN)/python -m slime.reference settings > docs/settings.rst
 	$(BIN)/python -m slime.reference errors > docs/errors.rst
+
+## man: write the manual pages anew, from the tables of commands and settings
+man: .venv/installed
+	$(BIN)/python -m slime.manual man
 
 # What it takes to run slime, and nothing more: the demonstration should not wait for linters.
 .venv/runs: setup.py setup.cfg requirements/run.txt requirements/build.txt

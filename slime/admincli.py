@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from slime.adminclient import AdminClient, AdminError
+from slime.commands import DISCONNECT, DRAIN, REVOKE, STATUS, UNDRAIN, Command
 from slime.options import SettingsOptions, refuse
 from slime.settings import AdminConfig, StatusConfig
-from slime.sources import load_admin, load_status, takes_value
+from slime.sources import load_admin, load_status, words_of
 
 __all__ = ["COMMANDS", "render"]
 
@@ -35,9 +36,7 @@ Data = Mapping[str, Any]
 class StatusOptions(SettingsOptions):
     """How to show a hub's state."""
 
-    command = "slime hub status"
-    summary = "Show a running hub: its agents, slots and queue, as its admin site tells them."
-    config_class = StatusConfig
+    row = STATUS
     config: StatusConfig
     read = staticmethod(load_status)
 
@@ -52,7 +51,7 @@ def _status(arguments: Sequence[str]) -> None:
             _watch(client, show)
         sys.stdout.write(show(_state(client)))
     except AdminError as error:
-        _fail(options.command, error)
+        _fail(STATUS, error)
 
 
 def _watch(client: AdminClient, show: Callable[[Data], str]) -> NoReturn:
@@ -157,34 +156,27 @@ def _pair(seconds: float, large: int, small: int, names: str) -> str:
 class _OrderOptions(SettingsOptions):
     """Where to send an order."""
 
-    config_class = AdminConfig
     config: AdminConfig
     read = staticmethod(load_admin)
 
-    def __init__(self, command: str, usage: str, summary: str) -> None:
+    def __init__(self, row: Command) -> None:
         super().__init__()
-        self.command, self.usage, self.summary = command, usage, summary  # type: ignore[misc]
-
-    def getUsage(self, width: int | None = None) -> str:
-        """The text of ``--help``, with the operand."""
-        return super().getUsage(width).replace(self.command, f"{self.command} {self.usage}", 1)
+        self.row = row  # type: ignore[misc]
 
 
-def _order(
-    action: str, operand: str, summary: str, carry_out: Callable[[AdminClient, str], str]
-) -> Callable[[Sequence[str]], None]:
+def _order(row: Command, carry_out: Callable[[AdminClient, str], str]) -> Callable[[Sequence[str]], None]:
     """A command with one operand."""
 
     def run(arguments: Sequence[str]) -> None:
-        options = _OrderOptions(f"slime hub {action}", operand, summary)
+        options = _OrderOptions(row)
         operands, rest = _operands(arguments)
         options.parseOptions(rest)
         if len(operands) != 1:
-            refuse(options.command, f"one {operand} is needed ({options.command} --help)")
+            refuse(row.name, f"one {row.operand} is needed ({row.name} --help)")
         try:
             sys.stdout.write(_printable(carry_out(AdminClient(options.config), operands[0])) + "\n")
         except AdminError as error:
-            _fail(options.command, error)
+            _fail(row, error)
 
     return run
 
@@ -193,14 +185,8 @@ def _operands(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """What is no option, and what is."""
     operands: list[str] = []
     rest: list[str] = []
-    remaining = iter(arguments)
-    for argument in remaining:
-        if not argument.startswith("-"):
-            operands.append(argument)
-            continue
-        rest.append(argument)
-        if takes_value(argument):
-            rest += [value for value in [next(remaining, None)] if value is not None]
+    for piece in words_of(arguments):
+        (rest if piece[0].startswith("-") else operands).extend(piece)
     return operands, rest
 
 
@@ -242,29 +228,15 @@ def _matching(client: AdminClient, whom: str) -> list[Data]:
     return []
 
 
-def _fail(command: str, error: AdminError) -> NoReturn:
-    sys.stderr.write(f"{command}: {_printable(str(error))}\n")
+def _fail(row: Command, error: AdminError) -> NoReturn:
+    sys.stderr.write(f"{row.name}: {_printable(str(error))}\n")
     raise SystemExit(1)
 
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "status": _status,
-    "drain": _order(
-        "drain", "AGENT",
-        "Give an agent (its name, id or key) nothing new, now and when it links anew, until it is undrained or the hub "
-        "ends. What runs there runs on.",
-        _acting("drain"),
-    ),
-    "undrain": _order("undrain", "AGENT", "Let a drained agent (its name, id or key) work again.", _acting("undrain")),
-    "disconnect": _order(
-        "disconnect", "AGENT",
-        "End the link of an agent (its name, id or key), and what runs there with it. It may link anew.",
-        _acting("disconnect"),
-    ),
-    "revoke": _order(
-        "revoke", "AGENT|TOKEN",
-        "Accept a token no more, at once and for ever: that of a linked agent (its name, id or key), the token itself, "
-        "or the one with this id. Links that came with it end.",
-        _revoke,
-    ),
-}  # fmt: skip
+    "drain": _order(DRAIN, _acting("drain")),
+    "undrain": _order(UNDRAIN, _acting("undrain")),
+    "disconnect": _order(DISCONNECT, _acting("disconnect")),
+    "revoke": _order(REVOKE, _revoke),
+}

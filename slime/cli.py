@@ -7,29 +7,23 @@ to the command. A mistake in what was typed ends with one line and status 2.
 from __future__ import annotations
 
 import difflib
-import os
-import secrets
 import sys
-import time
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain
+from textwrap import wrap
 from typing import Any
 
 from twisted.application.service import IService
 
 import slime
+from slime import commands
+from slime.commands import Words
 from slime.log import start_logging
-from slime.names import random_name
 from slime.options import SettingsOptions, refuse
 from slime.process import run_service
-from slime.seed.tokens import mint_seed
-from slime.settings import RegisterConfig
-from slime.sources import load_register, takes_value
-from slime.tokens import NONCE_BYTES, AgentClaims, mint
+from slime.sources import words_of
 
 __all__ = ["main"]
-
-Words = tuple[str, ...]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words, rest = split_command(sys.argv[1:] if arguments is None else arguments)
     if words in COMMANDS:
-        COMMANDS[words][0](rest)
+        COMMANDS[words](rest)
     elif _is_group(words):
         _overview(words, rest)
     else:
@@ -54,15 +48,15 @@ def split_command(arguments: Sequence[str]) -> tuple[Words, list[str]]:
     """
     words: Words = ()
     rest: list[str] = []
-    remaining = iter(arguments)
-    for argument in remaining:
-        if argument.startswith("-"):
-            rest += [argument, *islice(remaining, int(takes_value(argument)))]
+    remaining = words_of(arguments)
+    for piece in remaining:
+        if piece[0].startswith("-"):
+            rest += piece
             continue
-        words = (*words, argument)
+        words = (*words, piece[0])
         if words in COMMANDS or not _is_group(words):
             break
-    return words, [*rest, *remaining]
+    return words, [*rest, *chain.from_iterable(remaining)]
 
 
 def _is_group(words: Words) -> bool:
@@ -85,14 +79,11 @@ def _overview(words: Words, rest: Sequence[str]) -> None:
     elif set(rest) - {"--help", "-h"}:
         refuse(" ".join(["slime", *words]), f"{rest[0]}: a command is missing (slime --help lists them)")
     else:
-        listed = [(command, about) for command, (_, about) in COMMANDS.items() if command[: len(words)] == words]
-        lines = [f"  slime {' '.join(command):<16}{about}" for command, about in listed]
-        sys.stdout.write("\n".join([_INTRODUCTION, "", "Commands:", *lines, "", _MORE, ""]))
+        listed = [row for row in commands.COMMANDS if row.words[: len(words)] == words]
+        lines = [f"  {row.name:<22}{row.about}" for row in listed]
+        sys.stdout.write("\n".join([*wrap(commands.INTRODUCTION, 110), "", "Commands:", *lines, "", _MORE, ""]))
 
 
-_INTRODUCTION = """\
-slime puts many providers of one HTTP API behind one address. A hub takes requests from applications; an agent
-beside each provider dials out to the hub and fetches one request whenever the provider is free."""
 _MORE = "Add --help to a command for its options."
 
 
@@ -120,35 +111,16 @@ def _serve(options: SettingsOptions, make_service: Callable[[Any], IService], ar
     run_service(reactor, make_service(options))
 
 
-class RegisterOptions(SettingsOptions):
-    """The settings of a new token."""
+def _agent_check(arguments: Sequence[str]) -> None:
+    from slime.agent.check import main as check
 
-    command = "slime hub register"
-    summary = (
-        "Make a token with which an agent may join the hub that has the same secret, and print it. The hub need "
-        "not run; it keeps no list of tokens."
-    )
-    config_class = RegisterConfig
-    config: RegisterConfig
-    read = staticmethod(load_register)
+    check(arguments)
 
 
 def _register(arguments: Sequence[str]) -> None:
-    options = RegisterOptions()
-    options.parseOptions(arguments)
-    config = options.config
-    claims = AgentClaims(
-        token_id=secrets.token_hex(8),
-        name=config.name or random_name(secrets.SystemRandom()),
-        expires=time.time() + config.age if config.age else None,
-        scope_paths=config.scope_paths,
-        scopes=config.scopes,
-    )
-    try:
-        token = _minted(config, claims)
-    except ValueError as problem:
-        refuse(options.command, problem)
-    sys.stdout.write(f"{token}\n")
+    from slime.register import register
+
+    register(arguments)
 
 
 def _admin(command: str) -> Callable[[Sequence[str]], None]:
@@ -162,32 +134,31 @@ def _admin(command: str) -> Callable[[Sequence[str]], None]:
     return run
 
 
-def _minted(config: RegisterConfig, claims: AgentClaims) -> str:
-    nonce = os.urandom(NONCE_BYTES)
-    if config.agents_of == "seed":
-        return mint_seed(config.secret, secrets.randbits(63), claims, nonce)
-    return mint(config.secret, claims, nonce)
-
-
 def _demo(arguments: Sequence[str]) -> None:
     from slime.demo import main as demo
 
     raise SystemExit(demo(list(arguments)))
 
 
+def _completion(arguments: Sequence[str]) -> None:
+    from slime.completion import main as completion
+
+    completion(arguments)
+
+
 def _version(arguments: Sequence[str]) -> None:
     sys.stdout.write(f"slime {slime.__version__}\n")
 
 
-COMMANDS: dict[Words, tuple[Callable[[Sequence[str]], None], str]] = {
-    ("hub", "run"): (_hub_run, "Run a hub."),
-    ("hub", "register"): (_register, "Make a token for an agent."),
-    ("hub", "status"): (_admin("status"), "Show a running hub: its agents, slots and queue."),
-    ("hub", "drain"): (_admin("drain"), "Give an agent nothing new."),
-    ("hub", "undrain"): (_admin("undrain"), "Let a drained agent work again."),
-    ("hub", "disconnect"): (_admin("disconnect"), "End an agent's link."),
-    ("hub", "revoke"): (_admin("revoke"), "Accept an agent's token no more."),
-    ("agent", "run"): (_agent_run, "Run an agent for one upstream or several."),
-    ("demo",): (_demo, "Show a hub, two agents and two toy upstreams at work on this machine."),
-    ("version",): (_version, "Print the version."),
+#: What carries each command of the table out, given the words that belong to no command.
+COMMANDS: dict[Words, Callable[[Sequence[str]], None]] = {
+    commands.HUB_RUN.words: _hub_run,
+    commands.REGISTER.words: _register,
+    **{row.words: _admin(row.words[1]) for row in (commands.STATUS, commands.DRAIN, commands.UNDRAIN)},
+    **{row.words: _admin(row.words[1]) for row in (commands.DISCONNECT, commands.REVOKE)},
+    commands.AGENT_RUN.words: _agent_run,
+    commands.AGENT_CHECK.words: _agent_check,
+    commands.DEMO.words: _demo,
+    commands.COMPLETION.words: _completion,
+    commands.VERSION.words: _version,
 }

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NoReturn
 
 from twisted.python import usage
 
+from slime.commands import Command
 from slime.reference import help_text
 from slime.sources import SettingError
 
@@ -27,16 +28,12 @@ class SettingsOptions(usage.Options):
     Subclasses name the table. Twisted's own reading of flags is replaced, as it knows no other source, no
     switch with a value, and no exit status for a mistake.
 
-    :cvar command: what the command is called in its help and its complaints.
-    :cvar summary: what it does.
-    :cvar config_class: the table of its settings.
+    :cvar row: the command: its name in complaints, what its help says, the table of its settings.
     :cvar read: one of the ``load`` functions of :mod:`slime.sources`.
     :ivar config: the configuration, once :meth:`parseOptions` has returned.
     """
 
-    command: ClassVar[str]
-    summary: ClassVar[str]
-    config_class: ClassVar[type]
+    row: ClassVar[Command]
     read: ClassVar[Callable[..., Any]]
     config: Any
 
@@ -52,7 +49,7 @@ class SettingsOptions(usage.Options):
         try:
             self.config = self.read(arguments, os.environ)
         except SettingError as problem:
-            refuse(self.command, problem)
+            refuse(self.row.name, problem)
         self.postOptions()
 
     @property
@@ -63,4 +60,4 @@ class SettingsOptions(usage.Options):
     def getUsage(self, width: int | None = None) -> str:
         """The text of ``--help``."""
         columns = width or min(shutil.get_terminal_size().columns, 110)
-        return help_text(self.command, self.summary, self.config_class, columns) + "\n"
+        return help_text(self.row, columns) + "\n"

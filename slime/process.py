@@ -19,6 +19,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from slime.hangup import Hangup
 from slime.notify import Herald
 
 __all__ = ["Reporting", "run_service", "supervised"]
@@ -54,14 +55,17 @@ class _Supervised(Service):
         self._inner = inner
         self._grace = grace
         self._foreground = foreground
+        self._hangup = Hangup(reactor, inner)
         self._herald = Herald(reactor, os.environ, inner.status if isinstance(inner, Reporting) else str)
 
     def privilegedStartService(self) -> None:
+        self._hangup.install()
         self._start(self._inner.privilegedStartService)
 
     def startService(self) -> None:
         super().startService()
         self._start(self._inner.startService)
+        self._hangup.install()
         self._reactor.addSystemEventTrigger("before", "shutdown", _next_signal_ends_at_once)
         self._reactor.callWhenRunning(_settle_memory)
         self._herald.waiting()

@@ -10,21 +10,17 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import MISSING
 
+from slime import commands
+from slime.commands import Command
 from slime.errors import ErrorCode
-from slime.settings import (
-    GROUPS,
-    AdminConfig,
-    AgentConfig,
-    HubConfig,
-    RegisterConfig,
-    Setting,
-    StatusConfig,
-    settings_of,
-)
+from slime.settings import GROUPS, Setting, settings_of
 from slime.sources import with_files
 from slime.values import BOOLEAN
 
-__all__ = ["errors_page", "help_text", "settings_page"]
+__all__ = [
+    "HOW_TO_GIVE", "by_group", "default_of", "errors_page", "help_text", "rows_of", "settings_page", "usage_line",
+    "usage_of",
+]  # fmt: skip
 
 _FLAG_COLUMN = 30
 
@@ -54,21 +50,30 @@ def usage_of(setting: Setting) -> str:
 # -- help -------------------------------------------------------------------------------------------------
 
 
-def help_text(usage: str, summary: str, config: type, width: int) -> str:
+def usage_line(command: Command) -> str:
+    """What is typed."""
+    return " ".join(filter(None, [command.name, command.operand, "[options]" if command.config else ""]))
+
+
+def rows_of(command: Command) -> list[Setting]:
+    """Every option of a command, each secret's file and ``--config`` included."""
+    return with_files(settings_of(command.config)) if command.config else []
+
+
+def help_text(command: Command, width: int) -> str:
     """What ``--help`` prints.
 
-    :param usage: the command's name.
-    :param summary: one or two sentences on what it does.
     :param width: columns of the terminal.
     """
-    parts = [f"Usage: {usage} [options]", textwrap.fill(summary, width)]
-    for group, settings in by_group(with_files(settings_of(config))).items():
+    parts = [f"Usage: {usage_line(command)}", textwrap.fill(command.summary, width)]
+    for group, settings in by_group(rows_of(command)).items():
         parts.append("\n".join([f"{group}:", *(_entry(setting, width) for setting in settings)]))
-    parts.append(textwrap.fill(_HOW_TO_GIVE, width))
+    if command.config:
+        parts.append(textwrap.fill(HOW_TO_GIVE, width))
     return "\n\n".join(parts)
 
 
-_HOW_TO_GIVE = (
+HOW_TO_GIVE = (
     "Each option can also be set in the environment (--app-password as SLIME_APP_PASSWORD) or in the YAML file "
     "(app-password: ...); the command line counts most, the file least. Durations are written like 90s or "
     "1h2m3s, sizes like 64KiB. Keep secrets in files: a command line can be read by everyone on the machine."
@@ -86,12 +91,13 @@ def _entry(setting: Setting, width: int) -> str:
 
 # -- the reference page -----------------------------------------------------------------------------------
 
-_COMMANDS = (
-    ("slime hub run", "``slime hub run`` and ``twistd slime-hub``", HubConfig),
-    ("slime agent run", "``slime agent run`` and ``twistd slime-agent``", AgentConfig),
-    ("slime hub register", "``slime hub register``", RegisterConfig),
-    ("slime hub status", "``slime hub status``", StatusConfig),
-    ("slime hub drain", "``slime hub drain``, ``undrain``, ``disconnect`` and ``revoke``", AdminConfig),
+#: Commands that take the same settings share a chapter, which has the first one's name.
+_CHAPTERS = (
+    (commands.HUB_RUN, "``slime hub run`` and ``twistd slime-hub``"),
+    (commands.AGENT_RUN, "``slime agent run``, ``slime agent check`` and ``twistd slime-agent``"),
+    (commands.REGISTER, "``slime hub register``"),
+    (commands.STATUS, "``slime hub status``"),
+    (commands.DRAIN, "``slime hub drain``, ``undrain``, ``disconnect`` and ``revoke``"),
 )
 
 
@@ -127,12 +133,12 @@ On Kubernetes, do not name a service ``slime``: for its pods that sets ``SLIME_P
 def settings_page() -> str:
     """Every setting of every command as reStructuredText, with all ways of giving it."""
     lines = [_SETTINGS_PAGE]
-    for command, title, config in _COMMANDS:
+    for command, title in _CHAPTERS:
         lines += [title, "-" * len(title), ""]
-        for group, settings in by_group(with_files(settings_of(config))).items():
+        for group, settings in by_group(rows_of(command)).items():
             lines += [f"**{group}**", ""]
             for setting in settings:
-                lines += _section(setting, command)
+                lines += _section(setting, command.name)
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -275,7 +275,15 @@ class HubConfig(Common, HubSecret):
         "Which of several free slots serves the next request; fastest goes by measured service time.",
     )
 
-    access_log: bool = row(values.BOOLEAN, True, RUNNING, "Log a line for every request.")
+    access_log: str = row(
+        values.ACCESS_LOG, "on", RUNNING,
+        "A line for every request: as Apache's combined format, JSON, text, in the format of the log (on), or none "
+        "(off).",
+    )
+    access_log_file: Path | None = row(
+        values.PATH, None, RUNNING,
+        "File to write these lines to, at its end, instead of to the log. It is opened anew on SIGHUP.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -431,4 +439,12 @@ class RegisterConfig(HubSecret):
     agents_of: str = row(
         values.choice("slime", "seed"), "slime", TOKENS,
         "Make a token of slime's own, or one for an agent of the earlier program.", name="format",
+    )
+    json: bool = row(
+        values.BOOLEAN, False, RUNNING, "Print the token with its id, name, end, scopes and paths as JSON."
+    )
+    qr: bool = row(
+        values.BOOLEAN, False, RUNNING,
+        "Print the token as a QR code as well, to be photographed from the terminal; needs segno "
+        "(pip install 'slime-proxy[qr]').",
     )

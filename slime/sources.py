@@ -10,7 +10,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
 from enum import IntEnum
 from pathlib import Path
@@ -28,10 +29,10 @@ from slime.settings import (
     StatusConfig,
     settings_of,
 )
-from slime.values import BOOLEAN, PATH
+from slime.values import PATH
 
 __all__ = [
-    "SettingError", "load_admin", "load_agent", "load_hub", "load_register", "load_status", "takes_value", "with_files",
+    "SettingError", "load_admin", "load_agent", "load_hub", "load_register", "load_status", "with_files", "words_of",
 ]  # fmt: skip
 
 #: Read from the home directory when no file is named and it exists.
@@ -102,10 +103,16 @@ def _flags(settings: Iterable[Setting]) -> dict[str, Setting]:
     return {f"--{name}": row for row in with_files(settings) for name in _spellings(row)}
 
 
-def takes_value(argument: str) -> bool:
-    """Whether this flag, of whichever command, takes the next argument as its value."""
-    setting = _flags(ALL_SETTINGS).get(argument)
-    return setting is not None and setting.kind is not BOOLEAN
+def words_of(arguments: Iterable[str]) -> Iterator[list[str]]:
+    """A command line in pieces: each flag, of whichever command, with its value behind it, and each other word."""
+    known = _flags(ALL_SETTINGS)
+    rest = deque(arguments)
+    while rest:
+        piece = [rest.popleft()]
+        setting = known.get(piece[0])
+        if setting is not None and rest and setting.kind.follows(rest[0]):
+            piece.append(rest.popleft())
+        yield piece
 
 
 def read_flags(arguments: Sequence[str], settings: Iterable[Setting]) -> dict[str, Found]:
@@ -115,29 +122,31 @@ def read_flags(arguments: Sequence[str], settings: Iterable[Setting]) -> dict[st
     """
     known = _flags(settings)
     found: dict[str, Found] = {}
-    rest = iter(arguments)
-    for argument in rest:
-        flag, equals, text = argument.partition("=")
+    rest = deque(arguments)
+    while rest:
+        flag, equals, text = rest.popleft().partition("=")
         setting = known.get(flag)
         if setting is None:
             raise SettingError(_stray(flag, known))
         if not equals:
-            text = "true" if setting.kind is BOOLEAN else _next(rest, flag, setting)
+            text = _following(rest, flag, setting)
         earlier = found[setting.name].texts if setting.name in found else ()
         found[setting.name] = Found([*earlier, text], flag, Rank.FLAG)
     return found
+
+
+def _following(rest: deque[str], flag: str, setting: Setting) -> str:
+    if rest and setting.kind.follows(rest[0]):
+        return rest.popleft()
+    if setting.kind.bare:
+        return setting.kind.bare
+    raise SettingError(f"{setting.key}: {flag} lacks its value; write {flag} {setting.kind.metavar}")
 
 
 def _stray(argument: str, known: Iterable[str]) -> str:
     if argument.startswith("-"):
         return f"{argument}: there is no such option{_nearest(argument, known)} (--help lists them)"
     return f"{argument!r}: an option was expected here; each starts with -- (--help lists them)"
-
-
-def _next(rest: Iterable[str], flag: str, setting: Setting) -> str:
-    for text in rest:
-        return text
-    raise SettingError(f"{setting.key}: {flag} lacks its value; write {flag} {setting.kind.metavar}")
 
 
 # -- the YAML file --------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ __all__ = [
     "RevokedToken",
     "TokenError",
     "Truncated",
+    "check_whole",
     "mint",
     "verify",
 ]
@@ -154,6 +155,15 @@ def verify(secret: bytes, token: str, now: float) -> AgentClaims:
     if claims.expires is not None and now >= claims.expires:
         raise Expired(f"the token {claims.token_id} of {claims.name} has expired")
     return claims
+
+
+def check_whole(token: str) -> None:
+    """See as much of a token as can be seen without the secret: whether it is one, and all of one.
+
+    :raises Malformed: it is none.
+    :raises Truncated: its end is missing.
+    """
+    _take_apart(token)
 
 
 def _derive(secret: bytes) -> tuple[bytes, bytes]:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 __all__ = [
+    "ACCESS_LOG",
     "ADMIN_ADDRESS",
     "AGENT_ID",
     "BOOLEAN",
@@ -59,6 +60,7 @@ class Kind:
     :ivar show: writes a value as a person would write it.
     :ivar split: for a setting that holds many values, takes one text apart; ``None`` for a single value.
     :ivar private: may hold a password, so that neither messages nor the configuration's ``repr`` show it.
+    :ivar bare: what the flag without a value stands for; empty where it needs one.
     """
 
     metavar: str
@@ -66,6 +68,17 @@ class Kind:
     show: Callable[[Any], str] = str
     split: Callable[[str], Sequence[str]] | None = None
     private: bool = False
+    bare: str = ""
+
+    def follows(self, text: str) -> bool:
+        """Whether ``text``, next on a command line, belongs to the flag before it; a switch takes no other word."""
+        if not self.bare:
+            return True
+        try:
+            self.parse(text)
+        except ValueError:
+            return False
+        return bool(self.metavar)
 
 
 # -- durations ------------------------------------------------------------------------------------------
@@ -187,6 +200,16 @@ def _parse_boolean(text: str) -> bool:
     if text.lower() not in _SWITCH:
         raise ValueError("neither true nor false; give one of these two")
     return _SWITCH[text.lower()]
+
+
+ACCESS_LOGS = ("on", "combined", "json", "text", "off")
+
+
+def _parse_access_log(text: str) -> str:
+    """A format, or as long as there was only one, whether to have a log at all."""
+    if text.lower() in _SWITCH:
+        return "on" if _SWITCH[text.lower()] else "off"
+    return str(choice(*ACCESS_LOGS).parse(text))
 
 
 def _parse_filled(text: str) -> str:
@@ -358,7 +381,8 @@ _parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]+", "not an address; write one lik
 
 TEXT = Kind("TEXT", _parse_printable)
 HOST = Kind("HOST", _parse_host)
-BOOLEAN = Kind("", _parse_boolean, lambda value: str(value).lower())
+BOOLEAN = Kind("", _parse_boolean, lambda value: str(value).lower(), bare="true")
+ACCESS_LOG = Kind("|".join(ACCESS_LOGS), _parse_access_log, bare="on")
 PATH = Kind("PATH", _parse_path)
 TARGET = Kind("PATH", _parse_target)
 NAMES = Kind("A,B,…", _parse_printable, ",".join, _split_commas)

@@ -82,7 +82,7 @@ class AdminHub:
     def __init__(self, state_dir: Path, **settings: Any) -> None:
         self.clock = MemoryReactorClock()
         self.clock.advance(time.time())
-        config: dict[str, Any] = {"secret": SECRET, "admin": LOCAL, "access_log": False, "ping_interval": 3600.0}
+        config: dict[str, Any] = {"secret": SECRET, "admin": LOCAL, "access_log": "off", "ping_interval": 3600.0}
         self.config = HubConfig(state_dir=state_dir, **{**config, **settings})
         self.service = build_hub(self.clock, self.config)
         self.service.privilegedStartService()

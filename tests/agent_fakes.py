@@ -43,6 +43,10 @@ class ScriptedCall:
     sink: ResponseSink
     done: list[Any] = field(default_factory=list)
 
+    @property
+    def request(self) -> RequestHead:
+        return self.head
+
     def write(self, data: bytes) -> None:
         self.done.append(data)
 

@@ -144,8 +144,17 @@ class FailureTests(WorkerCase):
                 self.call.answer()
         self.assertEqual(
             [event["log_format"] for event in events],
-            ["upstream {upstream}: {code}: {detail}", "upstream {upstream} answers again"],
+            ["upstream {upstream}: {code}: {detail}{which}", "upstream {upstream} answers again"],
         )
+
+    def test_trouble_says_which_request(self) -> None:
+        """By the hub's name for it, and its trace."""
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        more = f"Slime-Request-Id: 0a1b-7\r\ntraceparent: 00-{trace}-00f067aa0ba902b7-01\r\n\r\n".encode()
+        self.opened(1, HEAD[:-2] + more)
+        with capturedLogs() as events:
+            self.call.sink.failed(ErrorCode.UPSTREAM_BROKE, "cut off")
+        self.assertEqual([event["which"] for event in events], [f" (request 0a1b-7, trace {trace})"])
 
     def test_bad_head(self) -> None:
         """The agent reads what the hub says as strictly as the hub read it."""

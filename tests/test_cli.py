@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 import signal
@@ -19,8 +20,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 import slime
-from slime import cli, names
+from slime import cli, names, register
 from slime.cli import main, split_command
+from slime.commands import COMMANDS, SHELLS
 from slime.names import random_name
 from slime.seed.tokens import verify_seed
 from slime.tokens import AgentClaims, verify
@@ -106,10 +108,23 @@ class WordTests(Case):
 
     def test_help(self) -> None:
         """Each command explains its options."""
-        for words in (("hub", "run"), ("hub", "register"), ("agent", "run"), ("demo",)):
-            status, output, _ = self.run_command(*words, "--help")
-            self.assertEqual(status, 0)
-            self.assertIn(f"slime {' '.join(words)} [", output)
+        for row in COMMANDS:
+            if row.words != ("version",):
+                status, output, _ = self.run_command(*row.words, "--help")
+                self.assertEqual(status, 0)
+                self.assertIn(f"{row.name} {row.operand}".strip(), output)
+
+    def test_every_command(self) -> None:
+        """The table that explains and the one that carries out have the same commands."""
+        self.assertEqual([row.words for row in COMMANDS], list(cli.COMMANDS))
+
+    def test_completion(self) -> None:
+        """One script for each shell, and nothing else."""
+        for shell in SHELLS:
+            status, output, _ = self.run_command("completion", shell)
+            self.assertEqual((status, f"slime completion {shell}" in output), (0, True))
+        for arguments in ((), ("tcsh",), ("bash", "zsh")):
+            self.assertIn("one shell is needed: bash, zsh, fish", self.refused("completion", *arguments))
 
     def test_mistakes(self) -> None:
         """A mistake in a setting is one line with the command's name."""
@@ -172,7 +187,7 @@ class RegisterTests(Case):
 
     def test_age(self) -> None:
         """The age counts from now."""
-        self.patch(cli.time, "time", lambda: 1000.0)
+        self.patch(register.time, "time", lambda: 1000.0)
         self.assertEqual(self.register("--age", "1h2m3s").expires, 4723.0)
 
     def test_name(self) -> None:
@@ -180,6 +195,51 @@ class RegisterTests(Case):
         first, second = self.register(), self.register()
         self.assertRegex(first.name, r"\A[a-z]+-[a-z]+\Z")
         self.assertNotEqual(first.token_id, second.token_id)
+
+    def test_json(self) -> None:
+        """For programs: the token, and what is in it."""
+        self.patch(register.time, "time", lambda: 1000.0)
+        options = ("--name=desk", "--age=1h", "--scopes=gpu,b", "--scope-paths=/v1/*")
+        _, output, complaint = self.run_command("hub", "register", "--secret=s", "--json", *options)
+        told = json.loads(output)
+        claims = verify(b"s", told.pop("token"), 0.0)
+        self.assertEqual(
+            (told, complaint),
+            ({"id": claims.token_id, "name": "desk", "expires": "1970-01-01T01:16:40Z", "scopes": ["gpu", "b"],
+              "scope_paths": ["/v1/*"]}, ""),
+        )  # fmt: skip
+        _, output, _ = self.run_command("hub", "register", "--secret=s", "--json", "--format=seed")
+        told = json.loads(output)
+        self.assertEqual(verify_seed(b"s", told["token"], 0.0).token_id, told["id"])
+        self.assertEqual((told["expires"], told["scopes"], told["scope_paths"]), (None, [], []))
+
+    def test_qr(self) -> None:
+        """A picture of the token stands below it."""
+        status, output, _ = self.run_command("hub", "register", "--secret=s", "--qr", "--name=desk")
+        token, _, picture = output.partition("\n")
+        self.assertEqual((status, verify(b"s", token, 0.0).name), (0, "desk"))
+        self.assertEqual(picture, register.qr_code(token))
+        rows = picture.splitlines()
+        self.assertTrue(20 < len(rows) < 45 and set(map(len, rows)) == {len(rows[0])}, picture)
+        self.assertEqual(set(picture), set("\n \u2580\u2584\u2588"))
+
+    def test_qr_on_a_terminal(self) -> None:
+        """White on black, whatever the terminal's own colours are."""
+        for row in register.coloured(register.qr_code("a token")).splitlines():
+            self.assertRegex(row, "\\A\x1b\\[40;97m[ \u2580\u2584\u2588]+\x1b\\[0m\\Z")
+
+    def test_no_qr(self) -> None:
+        """Where it cannot be made, nothing is printed but how to mend that."""
+        self.patch(sys, "modules", {**sys.modules, "segno": None})
+        line = self.refused("hub", "register", "--secret=s", "--qr")
+        self.assertEqual(
+            line, "slime hub register: qr: a QR code takes segno; install it: pip install 'slime-proxy[qr]'"
+        )
+        self.assertIn("qr: a picture is no JSON", self.refused("hub", "register", "--secret=s", "--qr", "--json"))
+
+    def test_too_large_for_qr(self) -> None:
+        many = "--scopes=" + ",".join(f"scope-{number}" for number in range(500))
+        self.assertIn("qr: the token is too long", self.refused("hub", "register", "--secret=s", "--qr", many))
 
     def test_too_long(self) -> None:
         """Claims that do not fit into a token are refused."""

@@ -9,12 +9,16 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
-from slime.hub.access import ANSWERED_SHOWN, AccessLog, NoAccessLog, json_line, text_line
+from slime.hub.access import ANSWERED_SHOWN, AccessLog, NoAccessLog
+from slime.hub.accessfile import TheLog
+from slime.hub.accessline import FORMATS
 from slime.hub.answers import Answered
 from slime.hub.gateway import GatewayPolicy
 from tests.hub_fixture import HubTestCase, Wanted, request
 
 WHEN = 1_700_000_000.1239
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"traceparent: 00-{TRACE}-00f067aa0ba902b7-01".encode()
 
 
 class AccessLogTests(HubTestCase):
@@ -25,10 +29,10 @@ class AccessLogTests(HubTestCase):
         self.written: list[str] = []
         self.now = WHEN
         self.clock = Clock()
-        self.log = self.opened(text_line)
+        self.log = self.opened("text")
 
-    def opened(self, line: object) -> AccessLog:
-        return AccessLog(self.clock, self.written.append, line, lambda: self.now)  # type: ignore[arg-type]
+    def opened(self, line_format: str) -> AccessLog:
+        return AccessLog(self.clock, TheLog(self.written.append), FORMATS[line_format], lambda: self.now)
 
     def exchange(self, path: bytes = b"/path", *fields: bytes, agent: bool = True) -> None:
         """Have a request, and note how it went."""
@@ -87,11 +91,62 @@ class AccessLogTests(HubTestCase):
             self.assertIn(shown, self.written[-1])
 
     def test_json(self) -> None:
-        self.log = self.opened(json_line)
+        self.log = self.opened("json")
         self.exchange()
         self.log.flush()
         entry = json.loads(self.written[0])
         self.assertEqual((entry["time"], entry["log"], entry["ran"]), ("2023-11-14T22:13:20.123Z", "access", 0.25))
+
+    def test_json_is_json(self) -> None:
+        """Whatever is in it; with the trace and the reason where there are any."""
+        self.log = self.opened("json")
+        self.exchange(b'/"\\x', TRACEPARENT)
+        self.exchange(b"/")
+        self.log.answered(Answered(UNIXAddress(None), 400, "bad-request", 'no "Host"\n'))
+        self.log.flush()
+        told, plain, refused = map(json.loads, self.written[0].splitlines())
+        self.assertEqual((told["path"], told["trace"]), ('/"\\x', TRACE))
+        self.assertNotIn("trace", plain)
+        self.assertEqual((refused["detail"], refused["app"], refused["id"]), ('no "Host"\n', "-:-", "-"))
+
+    def test_trace(self) -> None:
+        self.exchange(b"/", TRACEPARENT)
+        self.exchange(b"/", TRACEPARENT, TRACEPARENT)
+        self.log.flush()
+        told, twice = self.written[0].splitlines()
+        self.assertTrue(told.endswith(f" requeues=0 trace={TRACE}"), told)
+        self.assertTrue(twice.endswith(" requeues=0"), twice)
+
+    def test_combined(self) -> None:
+        """Apache's format, and nothing that was sent can break out of it."""
+        for fields, told in (
+            ((), '"-" "-"'),
+            ((b"User-Agent: curl/8", b"Referer: https://page.example/a"), '"https://page.example/a" "curl/8"'),
+            ((b'User-Agent: a"\\b',), r'"-" "a\"\\b"'),
+            ((b"User-Agent: \xe9\ttab",), r'"-" "\xe9\x09tab"'),
+            ((b"Referer: https://u:hush@page.example/a?hush#hush",), '"https://page.example/a" "-"'),
+            ((b"User-Agent: a", b"User-Agent: b"), '"-" "-"'),
+            ((b"User-Agent: " + b"x" * 9000,), f'"-" "{"x" * 512}"'),
+        ):
+            self.log = self.opened("combined")
+            self.exchange(b"/path%20x?secret=1", *fields)
+            self.log.flush()
+            start = '192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] "POST /path%20x HTTP/1.1" 200 7 '
+            self.assertEqual(self.written.pop(), f"{start}{told}\n")
+
+    def test_combined_without_an_answer(self) -> None:
+        """Whoever left has a status that others use for it; what could not be read is a dash."""
+        self.log = self.opened("combined")
+        app = self.application()
+        self.hub.agent()
+        app.send(request(b"/", b"Slime-App-Password: xyzzy"))
+        app.leave()
+        self.log.finished(self.hub.finished[-1])
+        self.log.answered(Answered(UNIXAddress(None), 400, "bad-request", "why"))
+        self.log.flush()
+        left, unread = self.written[0].splitlines()
+        self.assertIn('] "GET / HTTP/1.1" 499 - "-"', left)
+        self.assertEqual(unread, '- - - [14/Nov/2023:22:13:20 +0000] "-" 400 - "-" "-"')
 
     def test_before_an_exchange(self) -> None:
         """What never became one is there too, with the reason."""
@@ -156,4 +211,5 @@ class AccessLogTests(HubTestCase):
         self.exchange()
         log.finished(self.hub.finished[-1])
         log.answered(Answered(UNIXAddress(None), 400, "bad-request"))
-        log.flush()
+        log.reopen()
+        log.close()

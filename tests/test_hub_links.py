@@ -6,6 +6,7 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import slime
 from slime.errors import ErrorCode
 from slime.hub import links
 from slime.hub.links import LinkPolicy
@@ -19,6 +20,7 @@ from slime.tunnel import (
     Head,
     Open,
     Ping,
+    Pong,
     Refused,
     Reset,
     Revoke,
@@ -148,6 +150,24 @@ class LinkLifeTests(SynchronousTestCase):
         agent = AgentPeer(self.hub)
         agent.hello(versions=(2, 3))
         self.assertEqual(self.hub.pool.links, [])
+
+    def test_check(self) -> None:
+        """Whoever only asks is told what its token allows; the agent of the same id stays, and nobody is counted."""
+        old = self.hub.agent()
+        asker = AgentPeer(self.hub, token(expires=2e9, scopes=("gpu",), scope_paths=("/v1/*",)))
+        (welcome,) = asker.hello(check=True)
+        assert isinstance(welcome, Welcome)
+        self.assertEqual(
+            welcome.about,
+            {"name": "worker", "expires": 2e9, "scopes": ["gpu"], "scope_paths": ["/v1/*"],
+             "software": f"slime/{slime.__version__}"},
+        )  # fmt: skip
+        asker.say(Capacity(7), Ping(5), Drain())
+        self.assertEqual(asker.heard(), [Pong(5)])
+        self.assertIsNone(old.close_code)
+        self.assertEqual(len(self.hub.pool.links), 1)
+        self.hub.clock.advance(10.1)
+        self.assertEqual((asker.close_code, old.close_code), (4408, None))
 
     def test_hub_drains(self) -> None:
         agent = self.hub.agent()

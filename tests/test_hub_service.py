@@ -97,7 +97,7 @@ class BuildTests(ServiceTestCase):
         self.assertEqual(json.loads(self.written[0])["path"], "/path")
 
     def test_no_access_log(self) -> None:
-        self.build(access_log=False)
+        self.build(access_log="off")
         self.application().get(b"/path")
         self.turn(1)
         self.assertEqual(self.written, [])

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from slime.manual import pages
 from tests.test_layering import MODULES
 
 ROOT = Path(__file__).parent.parent
-SOURCES = ("slime", "twisted", "README.rst", "LICENSE", "setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in")
+SOURCES = ("slime", "twisted", "man", "README.rst", "LICENSE", "setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in")
 
 
 class PackagingTests(SynchronousTestCase):
@@ -82,7 +83,10 @@ class PackagingTests(SynchronousTestCase):
         self.assertEqual(len(packages), len(MODULES))
         self.assertNotIn("twisted/plugins/__init__.py", held)
         self.assertTrue(any(name.endswith("/LICENSE") for name in held))
-        self.check(self.environment(wheel))
+        programs = self.environment(wheel)
+        self.check(programs)
+        manual = programs.parent / "share" / "man"
+        self.assertEqual({path.name for path in manual.glob("man[15]/*.[15]")}, set(pages()))
 
     def test_editable(self) -> None:
         """An editable installation runs from its sources."""

@@ -49,6 +49,7 @@ class Case(SynchronousTestCase):
         self.log = EventLoggingObserver()
         globalLogPublisher.addObserver(self.log)
         self.addCleanup(globalLogPublisher.removeObserver, self.log)
+        self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
 
     def last_message(self) -> str:
         """What the log says last."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime import values
+from slime.commands import Command
 from slime.reference import errors_page, help_text, settings_page
 from slime.settings import AdminConfig, AgentConfig, HubConfig, RegisterConfig, Setting, StatusConfig, settings_of
 from slime.sources import (
@@ -24,8 +25,8 @@ from slime.sources import (
     load_hub,
     load_register,
     load_status,
-    takes_value,
     with_files,
+    words_of,
 )
 from slime.values import Kind, parse_duration, parse_size, show_duration, show_size
 
@@ -48,6 +49,7 @@ SAMPLES: dict[Kind | str, list[tuple[str, Any]]] = {
     values.TEXT: [("ann", "ann"), ("ben", "ben"), ("cleo", "cleo")],
     values.HOST: [("127.0.0.1", "127.0.0.1"), ("localhost", "localhost"), ("::1", "::1")],
     values.BOOLEAN: [("true", True), ("false", False), ("on", True)],
+    values.ACCESS_LOG: [("json", "json"), ("false", "off"), ("combined", "combined")],
     values.PATH: [("/a", Path("/a")), ("/b", Path("/b")), ("/c", Path("/c"))],
     values.TARGET: [("/health", "/health"), ("/", "/"), ("/v1/models?x=1", "/v1/models?x=1")],
     values.NAMES: [("a,b", ("a", "b")), ("c", ("c",)), ("d, e", ("d", "e"))],
@@ -197,7 +199,7 @@ class TableTests(Case):
     def test_help(self) -> None:
         """Each setting stands in its command's help, with its default."""
         for config in LOADERS:
-            text = help_text("slime x", "Does it.", config, 70)
+            text = help_text(Command(("x",), "", "Does it.", config), 70)
             self.assertLessEqual(max(map(len, text.splitlines())), 70)
             for setting in with_files(settings_of(config)):
                 self.assertIn(f"\n  {setting.flag}", text)
@@ -275,11 +277,28 @@ class FlagTests(Case):
 
     def test_takes_value(self) -> None:
         """Which flags take the next word, whichever command they belong to."""
-        self.assertTrue(takes_value("--secret"))
-        self.assertTrue(takes_value("--appPassword"))
-        self.assertFalse(takes_value("--report-hardware"))
-        self.assertFalse(takes_value("--secret=x"))
-        self.assertFalse(takes_value("--help"))
+        for line, pieces in (
+            ("--secret x y", ["--secret x", "y"]),
+            ("--appPassword x", ["--appPassword x"]),
+            ("--report-hardware x", ["--report-hardware", "x"]),
+            ("--report-hardware true", ["--report-hardware", "true"]),
+            ("--access-log json x", ["--access-log json", "x"]),
+            ("--access-log hub", ["--access-log", "hub"]),
+            ("--secret=x y", ["--secret=x", "y"]),
+            ("--help x", ["--help", "x"]),
+            ("--secret", ["--secret"]),
+        ):
+            self.assertEqual([" ".join(piece) for piece in words_of(line.split())], pieces)
+
+    def test_access_log(self) -> None:
+        """A format may follow, or nothing, as when it was but a switch."""
+        for line, value in (
+            ("", "on"), ("--access-log", "on"), ("--access-log=true", "on"), ("--access-log=false", "off"),
+            ("--access-log --port=1", "on"), ("--access-log JSON --port=1", "json"), ("--access-log=off", "off"),
+        ):  # fmt: skip
+            self.assertEqual(self.load(HubConfig, line.split()).access_log, value)
+        self.assertEqual(self.load(HubConfig, (), {"SLIME_ACCESS_LOG": "no"}).access_log, "off")
+        self.assertIn("is unknown; give one of on, combined,", self.complaint(HubConfig, ["--access-log=apache"]))
 
     def test_not_utf8(self) -> None:
         """A secret keeps its bytes, even where the command line is not UTF-8."""

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import RemoteProtocolError
 from slime.tunnel import Hello, Welcome
-from slime.tunnel.greeting import load_hello, load_welcome
+from slime.tunnel.greeting import dump_greeting, load_hello, load_welcome
 
 HELLO: dict[str, Any] = {
     "versions": [1, 2],
@@ -87,6 +87,23 @@ class GreetingTests(SynchronousTestCase):
         """A complete WELCOME is read; members of later versions are ignored."""
         read = load_welcome(json.dumps({**WELCOME, "later": None}).encode())
         self.assertEqual(read, Welcome(**WELCOME))
+
+    def test_optional(self) -> None:
+        """A check and its answer may be there, and then must be right; where they say nothing they are left out."""
+        check = Hello(**{**HELLO, "versions": (1, 2)}, check=True)
+        self.assertEqual(load_hello(dump_greeting(check)), check)
+        told = Welcome(**WELCOME, about={"name": "desk"})
+        self.assertEqual(load_welcome(dump_greeting(told)), told)
+        self.assertNotIn(b"check", dump_greeting(Hello(**{**HELLO, "versions": (1, 2)})))
+        self.assertNotIn(b"about", dump_greeting(Welcome(**WELCOME)))
+        self.assertIsNone(load_welcome(json.dumps({**WELCOME, "about": None}).encode()).about)
+        for load, whole, name, values in (
+            (load_hello, HELLO, "check", [0, 1, "true", None, [], {}]),
+            (load_welcome, WELCOME, "about", [[], 1, "x", True]),
+        ):
+            for value in values:
+                with self.assertRaises(RemoteProtocolError, msg=f"{name} = {value!r}"):
+                    load(json.dumps({**whole, name: value}).encode())
 
     def test_no_hardware(self) -> None:
         """Hardware may be null."""

@@ -51,6 +51,7 @@ hellos = st.builds(
     prefetch_window=windows,
     upstream=texts,
     versions=st.lists(counts, min_size=1, max_size=4).map(tuple),
+    check=st.booleans(),
 )
 welcomes = st.builds(
     Welcome,
@@ -61,6 +62,7 @@ welcomes = st.builds(
     max_message=st.integers(96 * 1024, 2**31 - 1),
     prefetch=counts,
     version=counts,
+    about=st.none() | st.dictionaries(texts, json_values, max_size=3),
 )
 opens = st.builds(Open, ids, heads, lengths, st.booleans()) | st.builds(
     Open, ids, heads, st.just(0), st.booleans(), st.just(True)

@@ -59,12 +59,14 @@ class LinkEnd:
     :ivar verdict: what to make of it.
     :ivar lived: seconds since the hub's WELCOME; 0 if there was none.
     :ivar retry_after: seconds the hub asked to wait.
+    :ivar status: what it answered to the WebSocket's handshake, if that was a refusal; else 0.
     """
 
     reason: str
     verdict: Verdict = Verdict.LOST
     lived: float = 0.0
     retry_after: float = 0.0
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +274,7 @@ def refusal(head: ResponseHead) -> LinkEnd:
     if any(value.startswith(b"Certificate ") for value in field_values(head.fields, b"www-authenticate")):
         reason += ": it wants a client certificate, over TLS (--client-cert)"
     verdict = Verdict.REFUSED if 400 <= head.status < 500 else Verdict.LOST
-    return LinkEnd(printable(reason), verdict, retry_after=retry_after(head))
+    return LinkEnd(printable(reason), verdict, retry_after=retry_after(head), status=head.status)
 
 
 def retry_after(head: ResponseHead) -> float:

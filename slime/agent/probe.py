@@ -10,9 +10,10 @@ from twisted.internet.task import LoopingCall
 
 from slime.agent.health import Health, Precautions
 from slime.agent.upstream.client import UpstreamClient
+from slime.agent.upstream.target import UpstreamTarget
 from slime.agent.upstream.web import UpstreamAgent
 
-__all__ = ["Probe"]
+__all__ = ["Probe", "ask", "url_of"]
 
 
 class Probe:
@@ -21,8 +22,7 @@ class Probe:
     def __init__(self, reactor: Any, client: UpstreamClient, precautions: Precautions, health: Health) -> None:
         self._reactor = reactor
         self._treq = HTTPClient(UpstreamAgent(client))
-        target = client.target
-        self._url = target.origin + target.address.base_path.decode("ascii") + (precautions.path or "")
+        self._url = url_of(client.target, precautions.path or "")
         self._interval = precautions.interval
         self._health = health
         self._loop = LoopingCall(self._ask)
@@ -51,11 +51,22 @@ class Probe:
         self._health.probed(ready, "ready" if ready else f"not ready: it answers {status}")
 
     async def _status(self) -> int:
-        response = await self._treq.get(
-            self._url, reactor=self._reactor, allow_redirects=False, unbuffered=True, timeout=self._interval
-        )
+        response = await ask(self._reactor, self._treq, self._url, self._interval)
         await response.collect(_ignore)
         return int(response.code)
+
+
+def url_of(target: UpstreamTarget, path: str) -> str:
+    """Where an upstream has something, below its own base path."""
+    return target.origin + target.address.base_path.decode("ascii") + path
+
+
+async def ask(reactor: Any, treq: HTTPClient, url: str, timeout: float) -> Any:
+    """Ask an upstream for something; treq's response, whose body nobody has read yet.
+
+    :param timeout: seconds until the answer begins.
+    """
+    return await treq.get(url, reactor=reactor, allow_redirects=False, unbuffered=True, timeout=timeout)
 
 
 def _ignore(data: bytes) -> None:

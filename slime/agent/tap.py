@@ -8,6 +8,7 @@ from twisted.application.service import IService
 
 from slime.agent.egress.ways import ways_out
 from slime.agent.upstream.target import UpstreamTarget
+from slime.commands import AGENT_RUN
 from slime.log import log_through_twistd
 from slime.options import SettingsOptions, refuse
 from slime.process import supervised
@@ -20,12 +21,7 @@ __all__ = ["Options", "makeService"]
 class Options(SettingsOptions):
     """The settings of an agent."""
 
-    command = "slime agent run"
-    summary = (
-        "Run an agent. It connects to a hub, takes requests from it when its upstream is free, and returns the "
-        "upstream's answers."
-    )
-    config_class = AgentConfig
+    row = AGENT_RUN
     config: AgentConfig
     read = staticmethod(partial(load_agent, check_upstream=UpstreamTarget.parse))
 
@@ -39,13 +35,13 @@ def makeService(options: Options) -> IService:
 
     from slime.agent.service import build_agent
 
-    check_certificates(options.config)
+    check_certificates(options)
     return supervised(reactor, build_agent(reactor, options.config), options.config.grace, options.foreground)
 
 
-def check_certificates(config: AgentConfig) -> None:
+def check_certificates(options: Options) -> None:
     """End the process, with one line, over a file of certificates that cannot be used."""
     try:
-        ways_out(config)
+        ways_out(options.config)
     except ValueError as problem:
-        refuse(Options.command, problem)
+        refuse(options.row.name, problem)

@@ -13,9 +13,10 @@ from slime.agent.upstream.call import UpstreamCall
 from slime.agent.upstream.client import UpstreamClient
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import are_trailers
-from slime.http.fields import Fields
+from slime.http.fields import Fields, field_values
 from slime.http.forwarding import agent_response_fields, rewrite_for_upstream
 from slime.http.head import HeadLimits, RequestHead, ResponseHead, parse_request_head, serialise_response_head
+from slime.http.trace import identified
 from slime.tunnel import Capacity, Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
 
 __all__ = ["Bounds", "Worker", "WorkerLink", "Workshop"]
@@ -123,13 +124,15 @@ class Workshop:
         if not capacity:
             self._give_back(ErrorCode.ALL_BUSY)
 
-    def failed(self, code: ErrorCode, detail: str) -> None:
+    def failed(self, code: ErrorCode, detail: str, request: RequestHead | None = None) -> None:
         """The upstream failed a request. Logged when it begins to, not for every request."""
         self.health.failed(code, detail)
         if self._trouble is not code:
             self._trouble = code
-            label = self.client.target.label
-            self._log.warn("upstream {upstream}: {code}: {detail}", upstream=label, code=code.slug, detail=detail)
+            self._log.warn(
+                "upstream {upstream}: {code}: {detail}{which}",
+                upstream=self.client.target.label, code=code.slug, detail=detail, which=_which(request),
+            )  # fmt: skip
 
     def answered(self, status: int, began: float) -> None:
         """The upstream answered a request."""
@@ -137,6 +140,13 @@ class Workshop:
         if self._trouble is not None:
             self._trouble = None
             self._log.info("upstream {upstream} answers again", upstream=self.client.target.label)
+
+
+def _which(request: RequestHead | None) -> str:
+    """The request, in brackets, by the hub's name for it."""
+    if request is None:
+        return ""
+    return f" ({identified(b', '.join(field_values(request.fields, b'slime-request-id')), request.fields)})"
 
 
 class Worker:
@@ -283,7 +293,7 @@ class Worker:
 
     def failed(self, code: ErrorCode, detail: str) -> None:
         """There is no answer, or no more of it."""
-        self._shop.failed(code, detail)
+        self._shop.failed(code, detail, self._call.request if self._call is not None else None)
         self._fail(code, detail)
 
     def pause_request(self) -> None:

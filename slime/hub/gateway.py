@@ -93,7 +93,7 @@ class GatewayResource(Resource):
             return
         if self._seed is not None and request.path.startswith(CALLS) and self._seed.takes(request):
             return
-        request_id = self._id_prefix + b"%x" % next(self._ids)
+        request_id = request.request_id = self._id_prefix + b"%x" % next(self._ids)
         try:
             self._authenticate(request.head)
             wishes = read_wishes(request.head, self._policy.patience)

@@ -12,6 +12,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, ISSLTransport
 from twisted.logger import Logger
 
+from slime import __version__
 from slime.direct import Corks
 from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
 from slime.http.body import are_trailers
@@ -157,20 +158,15 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         if VERSION not in frame.versions:
             self.fail(CloseCode.PROTOCOL, f"this hub speaks version {VERSION} of the protocol")
             return
+        if frame.check:
+            self._checked()
+            return
         self.hello = frame
         self.agent_id = frame.agent_id
         self.key = f"{self.claims.token_id}/{frame.agent_id}"
-        session = os.urandom(8).hex()
         policy = self._policy
         self.prefetch = frame.prefetch
-        self.send(
-            Welcome(
-                session=session,
-                window=policy.window,
-                ping_interval=policy.ping_interval,
-                prefetch=min(policy.prefetch, frame.prefetch),
-            )
-        )
+        self.send(self._welcome(min(policy.prefetch, frame.prefetch)))
         self.established(policy.ping_interval, policy.windows)
         self._log.info(
             "agent {agent} joined with {slots} slots from {peer}",
@@ -183,6 +179,21 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         )
         rights = Rights(frozenset(self.claims.scopes), frozenset(self.claims.scope_paths))
         self._pool.join(self, rights, min(frame.slots, MAX_SLOTS))
+
+    def _welcome(self, prefetch: int, about: Mapping[str, Any] | None = None) -> Welcome:
+        policy = self._policy
+        return Welcome(
+            session=os.urandom(8).hex(),
+            window=policy.window,
+            ping_interval=policy.ping_interval,
+            prefetch=prefetch,
+            about=about,
+        )
+
+    def _checked(self) -> None:
+        """Somebody wants to know whether the agent would be let in. The handshake's deadline, still on, ends this."""
+        self._log.info("agent {agent} asks from {peer} whether it may join", agent=self.agent_name, peer=self.peer)
+        self.send(self._welcome(0, about(self.claims)))
 
     def _capacity(self, frame: Capacity) -> None:
         self._pool.resize(self, min(frame.slots, MAX_SLOTS))
@@ -307,6 +318,12 @@ _HANDLERS: Mapping[type, Callable[[HubLink, Any], None]] = {
     Refused: HubLink._refused,
     Revoked: HubLink._revoked,
 }
+
+
+def about(claims: AgentClaims) -> dict[str, Any]:
+    """What an agent that asks may know of its token, and of the hub."""
+    told = {name: getattr(claims, name) for name in ("name", "expires", "scopes", "scope_paths")}
+    return {**told, "software": f"slime/{__version__}"}
 
 
 def shows_certificate(transport: Any) -> bool:

@@ -16,6 +16,7 @@ from zope.interface import Interface
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import encode_chunk, last_chunk
 from slime.http.head import Fields, RequestHead, ResponseHead, serialise_response_head, stays_open, tokens
+from slime.http.trace import identified
 from slime.hub.answers import Answer, Answered, Trouble, answer_for
 from slime.hub.ordinary import NO_BODY, Buffering, OrdinaryRequest
 
@@ -60,6 +61,7 @@ class StreamedRequest(OrdinaryRequest):
     :ivar patient: may the body pause for as long as it likes?
     :ivar receiver: who takes the body.
     :ivar answer_bytes: bytes of response body written so far.
+    :ivar request_id: what the gateway calls it.
     """
 
     _log = Logger()
@@ -70,6 +72,7 @@ class StreamedRequest(OrdinaryRequest):
     answer_started = False
     answer_bytes = 0
     _answer_chunked = _answer_delimited = False
+    request_id = b""
 
     def __init__(self, channel: HttpChannel) -> None:
         """Much leaner than Twisted's own, which :meth:`_enter_tree` makes up for."""
@@ -95,7 +98,7 @@ class StreamedRequest(OrdinaryRequest):
         try:
             self._start()
         except Exception:
-            self._log.failure("no answer could be made")
+            self._log.failure("no answer could be made ({which})", which=identified(self.request_id, head.fields))
             self._give_up()
 
     def _start(self) -> None:

@@ -17,7 +17,9 @@ from twisted.python.failure import Failure
 from slime.direct import Corks
 from slime.http.head import HeadLimits
 from slime.http.route import TrustedProxies
-from slime.hub.access import AccessLog, NoAccessLog, json_line, text_line
+from slime.hub.access import AccessLog, NoAccessLog
+from slime.hub.accessfile import AccessFile, TheLog
+from slime.hub.accessline import FORMATS
 from slime.hub.admin.service import Watched, build_admin
 from slime.hub.channel import ChannelLimits
 from slime.hub.exchange import ExchangePolicy
@@ -99,9 +101,11 @@ def state_dir(config: HubConfig) -> Path:
 
 def access_log(reactor: IReactorTime, config: HubConfig) -> AccessLog | NoAccessLog:
     """Where finished requests are noted."""
-    if not config.access_log:
+    if config.access_log == "off":
         return NoAccessLog()
-    return AccessLog(reactor, raw_sink(), json_line if config.log_format == "json" else text_line)
+    line_format = FORMATS[config.log_format if config.access_log == "on" else config.access_log]
+    sink = AccessFile(config.access_log_file) if config.access_log_file else TheLog(raw_sink())
+    return AccessLog(reactor, sink, line_format)
 
 
 def sweeper(reactor: IReactorTime, site: GatewaySite) -> TimerService:
@@ -232,6 +236,16 @@ class HubService(MultiService):
         running = len(self.pool.exchanges) - waiting
         return f"{len(self.pool.links)} agents are linked; {running} requests run, {waiting} wait"
 
+    def startService(self) -> None:
+        """Open the access log first: whether that can be done is to be said at the start."""
+        self._access.reopen()
+        super().startService()
+
+    def reopen(self) -> None:
+        """Files that are written to may have been moved away."""
+        self._access.reopen()
+        self._log.info("what was open for writing has been opened anew")
+
     def stopService(self) -> Deferred[None]:
         """Take nothing new, tell agents, let what runs finish within the grace time, then close everything."""
         return Deferred.fromCoroutine(self._stop())
@@ -256,7 +270,7 @@ class HubService(MultiService):
         self.site.abort()
         gone = DeferredList([gone, self.site.when_idle()], consumeErrors=True)
         await self._in_time(gone, self._reactor.seconds() + LAST_WORDS)
-        self._access.flush()
+        self._access.close()
         await maybeDeferred(super().stopService)
 
     async def _hand_over(self, listeners: Sequence[Listener]) -> None:

@@ -9,6 +9,7 @@ from twisted.application.service import IService, Service
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
+from slime.commands import HUB_RUN
 from slime.log import log_through_twistd
 from slime.options import SettingsOptions, refuse
 from slime.pem import certificates_in
@@ -25,12 +26,7 @@ SAFE_SECRET_BYTES = 16
 class Options(SettingsOptions):
     """The settings of a hub."""
 
-    command = "slime hub run"
-    summary = (
-        "Run a hub. It takes HTTP requests from applications and passes each to an agent that is free; agents "
-        "connect to the same address."
-    )
-    config_class = HubConfig
+    row = HUB_RUN
     config: HubConfig
     read = staticmethod(load_hub)
 
@@ -60,7 +56,7 @@ def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "l
         except Exception as problem:
             # Each kind of endpoint is a plugin with exceptions of its own: a missing certificate, a bad number.
             reason = f"{type(problem).__name__}: {problem}"
-            refuse(Options.command, f"{setting}: {description!r} makes no endpoint: {reason}")
+            refuse(HUB_RUN.name, f"{setting}: {description!r} makes no endpoint: {reason}")
 
 
 def check_admin(reactor: Any, config: HubConfig) -> None:
@@ -71,7 +67,7 @@ def check_admin(reactor: Any, config: HubConfig) -> None:
         return
     if config.admin_token is None and not is_local_endpoint(config.admin):
         refuse(
-            Options.command,
+            HUB_RUN.name,
             f"admin: {config.admin!r} may be reached from elsewhere, so it needs a token (--admin-token-file FILE); "
             "without one, name an interface of this machine: interface=127.0.0.1",
         )
@@ -87,10 +83,10 @@ def check_authorities(config: HubConfig) -> None:
     try:
         certificates_in(config.agent_ca)
     except ValueError as problem:
-        refuse(Options.command, f"agent-ca: {problem}")
+        refuse(HUB_RUN.name, f"agent-ca: {problem}")
     if not any(map(has_tls, config.listen)):
         refuse(
-            Options.command,
+            HUB_RUN.name,
             "agent-ca: agents show certificates over TLS alone, and no endpoint has it; "
             "add one: --listen ssl:8443:privateKey=hub.key:certKey=hub.crt",
         )

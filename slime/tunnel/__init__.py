@@ -64,7 +64,8 @@ Greetings
 
 The agent's first frame is HELLO, the hub's first is WELCOME, its answer. Neither sends anything else before
 it has sent its own greeting and seen the other's. Each is sent once. The text is one JSON object in UTF-8,
-without NaN, infinities or lone surrogates. All members below MUST be there; others are ignored. Integers are
+without NaN, infinities or lone surrogates. All members below MUST be there, but for "check" and "about", which may;
+others are ignored. Integers are
 from 0 to 2147483647 unless a range is given, texts have at most 256 characters, all printable; an identifier
 is 1 to 128 of ``A-Z a-z 0-9 . _ -``.
 
@@ -81,6 +82,7 @@ prefetch_window  integer from 1: the same for a stream opened with the prefetch 
 hardware         object or null: what the machine has
 software         text: the agent's program and its version
 upstream         text: what it serves, for people
+check            boolean: see `Checks`_
 ===============  =========================================================================================
 
 ===============  =========================================================================================
@@ -93,7 +95,16 @@ max_window       integer from 1: the most a window of the hub grows to
 ping_interval    number from 0 to 86400: seconds between two PINGs of the hub
 max_message      integer from 98304: the longest message the hub takes
 prefetch         integer: requests it sends ahead for each slot at most
+about            object or null: see `Checks`_
 ===============  =========================================================================================
+
+Checks
+------
+
+HELLO with "check" true comes from somebody who wants to know whether an agent would be let in. The hub answers with
+WELCOME and PONG as ever, counts no agent, ends no other link, opens no stream, and closes the link when its
+handshake's time is over. In "about" it says what the token allows and who it is: "name" (text), "expires" (seconds
+since the epoch, or null for never), "scopes" and "scope_paths" (arrays of texts), "software" (text).
 
 Streams
 -------

@@ -37,6 +37,7 @@ class Hello:
     :ivar prefetch_window: the same for a prefetched request until it is started.
     :ivar upstream: what it serves, for people.
     :ivar versions: versions of the protocol that it speaks.
+    :ivar check: it only wants to know whether it would be let in.
     """
 
     agent_id: str
@@ -49,6 +50,7 @@ class Hello:
     prefetch_window: int = _WINDOW
     upstream: str = ""
     versions: tuple[int, ...] = (VERSION,)
+    check: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ class Welcome:
     :ivar max_message: the longest message the hub takes, in bytes.
     :ivar prefetch: requests it sends ahead for each slot at most.
     :ivar version: the version of the protocol spoken from here on.
+    :ivar about: the answer to ``check``: what the agent's token allows, and who the hub is; a JSON object.
     """
 
     session: str
@@ -71,6 +74,7 @@ class Welcome:
     max_message: int = 96 * 1024
     prefetch: int = 0
     version: int = VERSION
+    about: Mapping[str, Any] | None = None
 
 
 # What each member must be -------------------------------------------------------------------------------------
@@ -112,9 +116,14 @@ _WELCOME: dict[str, _Check] = {
 }  # fmt: skip
 
 
+#: Members that need not be there; left out where they say nothing.
+_OPTIONAL: dict[str, _Check] = {"check": lambda value: type(value) is bool, "about": _object_or_null}
+
+
 def dump_greeting(greeting: Hello | Welcome) -> bytes:
     """The JSON text of a greeting."""
     members = {row.name: getattr(greeting, row.name) for row in fields(greeting)}
+    members = {name: value for name, value in members.items() if name not in _OPTIONAL or value not in (None, False)}
     return json.dumps(members, separators=(",", ":")).encode("ascii")
 
 
@@ -123,7 +132,7 @@ def load_hello(text: bytes) -> Hello:
 
     :raises RemoteProtocolError: it is not a JSON object, or a member is missing or wrong.
     """
-    members = _members(text, _HELLO)
+    members = _members(text, _HELLO, "check")
     members["versions"] = tuple(members["versions"])
     return Hello(**members)
 
@@ -133,11 +142,13 @@ def load_welcome(text: bytes) -> Welcome:
 
     :raises RemoteProtocolError: it is not a JSON object, or a member is missing or wrong.
     """
-    return Welcome(**_members(text, _WELCOME))
+    return Welcome(**_members(text, _WELCOME, "about"))
 
 
-def _members(text: bytes, table: Mapping[str, _Check]) -> dict[str, Any]:
+def _members(text: bytes, table: Mapping[str, _Check], optional: str) -> dict[str, Any]:
     given = _parse(text)
+    if optional in given:
+        table = {**table, optional: _OPTIONAL[optional]}
     for name, fits in table.items():
         if name not in given or not fits(given[name]):
             raise RemoteProtocolError(f"a greeting whose {name} is missing or wrong")
