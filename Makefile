@@ -5,7 +5,7 @@ DEMO_ARGS ?=
 FUZZ_SECONDS ?= 600
 
 BIN := .venv/bin
-CODE := slime tests twisted setup.py $(wildcard docs/conf.py benchmarks)
+CODE := slime tests twisted setup.py $(wildcard docs/conf.py docs/examples benchmarks)
 
 .PHONY: test fuzz interop demo demo-model style types unit browser docs settings man clean
 
@@ -25,7 +25,7 @@ style: .venv/installed
 	$(BIN)/ruff check $(CODE)
 
 types: .venv/installed
-	$(BIN)/mypy slime twisted/plugins/slime_plugins.py
+	$(BIN)/mypy slime twisted/plugins/slime_plugins.py docs/examples/*.py
 
 ## unit: the tests, or TESTS=tests.test_tokens alone, with branch coverage
 unit: .venv/installed

@@ -393,8 +393,13 @@ class AgentConfig(Common):
         environ=("STATE_DIRECTORY",),
     )
     report_hardware: bool = row(
-        values.BOOLEAN, True, RUNNING, "Tell the hub what the machine has: cores, memory, platform.",
+        values.BOOLEAN, True, RUNNING,
+        "Tell the hub what the machine has: cores, threads, memory, platform, and the names of NVIDIA's graphics cards "
+        "where nvidia-ml-py is installed.",
         seed="reportHardware", environ=("REPORT_HARDWARE", "REPORTHARDWARE"),
+    )
+    report_mac: bool = row(
+        values.BOOLEAN, False, RUNNING, "Tell it the addresses of network cards (MAC) as well.",
     )
 
 

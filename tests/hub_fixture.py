@@ -34,7 +34,8 @@ from slime.hub.pool import AgentPool, PoolLimits
 from slime.hub.request import StreamedRequest
 from slime.hub.seats import Rights
 from slime.hub.site import GatewaySite
-from slime.tunnel.frames import Head
+from slime.tokens import AgentClaims
+from slime.tunnel.frames import Head, Hello
 
 BUFFER = 64 * 1024
 
@@ -346,10 +347,13 @@ class FakeLink:
     :ivar flushed: what :meth:`was_flushed` says.
     """
 
+    hello: Hello | None = None
+
     def __init__(self, pool: AgentPool, name: str = "alpha", rights: Rights | None = None, slots: int = 1) -> None:
         self.pool = pool
         self.key = f"token/{name}"
         self.agent_id, self.agent_name = f"{name}-id", name
+        self.claims = AgentClaims("token", name, None, (), ("gpu",))
         self.prefetch, self.address, self.ended = 0, "192.0.2.9:50000", "because"
         self.rtt: float | None = 0.01
         self.streams: dict[int, Stream] = {}

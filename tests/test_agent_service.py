@@ -14,7 +14,7 @@ from twisted.internet.ssl import PrivateCertificate
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import TestCase
 
-from slime.agent import reconnect, service
+from slime.agent import hardware, reconnect, service
 from slime.agent.reconnect import Hub
 from slime.agent.service import build_agent
 from slime.errors import ErrorCode
@@ -94,6 +94,23 @@ class ServiceTests(ServiceCase):
     async def test_hardware_is_nobodys_business(self) -> None:
         await self.linked(report_hardware=False)
         self.assertIsNone(self.hellos()[0].hardware)
+
+    async def test_addresses_of_network_cards(self) -> None:
+        """They are nobody's business unless somebody says so."""
+        self.patch(hardware, "mac_addresses", lambda: ["02:00:00:00:00:01"])
+        for asked in (False, True):
+            agent = await self.linked(1 + asked, report_mac=asked)
+            self.assertEqual("macs" in (self.hellos()[-1].hardware or {}), asked)
+            await agent.stopService()
+
+    async def test_catalogue(self) -> None:
+        """A program that embeds an agent has the say."""
+        agent = cast(Service, build_agent(reactor, self.config(), lambda: {"rack": "b7"}))
+        agent.startService()
+        self.addCleanup(self._stop, agent)
+        await self.hub.when(lambda: self.hellos())
+        self.assertEqual(self.hellos()[0].hardware, {"rack": "b7"})
+        self.assertRaises(ValueError, build_agent, reactor, self.config(), lambda: {"rack": object()})
 
     async def test_agent_for_each_upstream(self) -> None:
         addresses = f"127.0.0.1:{self.upstream_port}", f"127.0.0.1:{self.upstream_port}/v2"

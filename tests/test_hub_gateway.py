@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from twisted.internet.address import UNIXAddress
+from twisted.logger import capturedLogs
+from twisted.web.test.requesthelper import DummyRequest
 
 from slime.hub.exchange import Wishes
 from slime.hub.gateway import GatewayPolicy
@@ -68,6 +70,18 @@ class ForwardingTests(HubTestCase):
         """There is no address to tell."""
         self.patch(self.app.transport, "getPeer", lambda: UNIXAddress(None))
         self.assertIn((b"X-Forwarded-For", b"unknown"), self.forwarded())
+
+
+class PlainSiteTests(HubTestCase):
+    """Where it cannot work."""
+
+    def test_plain_site(self) -> None:
+        """In Twisted's own site it answers with an error, and the log says why."""
+        request = DummyRequest([b""])
+        with capturedLogs() as said:
+            body = self.hub.gateway.render(request)
+        self.assertEqual((request.responseCode, b"the log says more" in body), (500, True))
+        self.assertIn("GatewaySite", said[0]["log_format"])
 
 
 class PasswordTests(HubTestCase):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 from twisted.internet.address import IPv4Address
 
 from slime.errors import LocalProtocolError
+from slime.hub import seedagents
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.seedagents import REFLECTION, SeedDoor
 from slime.hub.seedlink import ABSENCE, SeedLink
 from slime.hub.seedstream import WINDOW
+from slime.seed.hardware import MAX_REPORT
 from slime.seed.tokens import mint_seed
 from slime.tokens import AgentClaims
 from tests.hub_fixture import Application, Hub, HubTestCase
@@ -22,11 +27,12 @@ class Worker:
     :ivar waiting: the connection of its accept.
     """
 
-    def __init__(self, hub: Hub, number: int = 7, agent_id: bytes = b"1000", name: str = "desk",
-                 paths: tuple[str, ...] = ()) -> None:  # fmt: skip
+    def __init__(self, hub: Hub, number: int = 7, agent_id: bytes = b"1000", paths: tuple[str, ...] = (),
+                 expires: float | None = None) -> None:  # fmt: skip
         self.hub = hub
+        claims = AgentClaims("", "desk", expires, paths)
         self.fields = [
-            b"slime-agent-token: " + mint_seed(SECRET, number, AgentClaims("", name, None, paths), bytes(12)).encode(),
+            b"slime-agent-token: " + mint_seed(SECRET, number, claims, bytes(12)).encode(),
             b"slime-agent-id: " + agent_id,
         ]
         self.waiting = self.call(b"join", b'{"CPUCores": 8}')
@@ -94,6 +100,29 @@ class WorkTests(Case):
         """Joining is answered with nothing."""
         response = Worker(self.hub).waiting.response()
         self.assertEqual((response.status, response.body), (200, b""))
+
+    def test_hardware(self) -> None:
+        """What an agent says when it joins holds for all its workers, and for those of nobody else."""
+        report = {"CPUCores": 4, "GPUNames": ["A"], "MacAddresses": ["00:11:22:33:44:55"]}
+        Worker(self.hub, agent_id=b"2000").call(b"join", json.dumps(report).encode())
+        for agent_id, told in ((b"2000", True), (b"2003", True), (b"1999", False), (b"2256", False)):
+            worker = Worker(self.hub)
+            worker.fields[1] = b"slime-agent-id: " + agent_id
+            worker.accept()
+            link = self.hub.pool.links[-1]
+            assert isinstance(link, SeedLink)
+            self.assertEqual(link.agent_id, agent_id.decode())
+            self.assertEqual(link.hello.hardware, {"cores": 4, "gpus": ["A"]} if told else {})
+
+    def test_hardware_beyond_bounds(self) -> None:
+        """A report that is too long is not read; of very many the first are forgotten."""
+        self.patch(seedagents, "REPORTS", 2)
+        known = self.door._reports
+        for agent_id in (b"5", b"6", b"7"):
+            worker = Worker(self.hub, agent_id=agent_id)
+            answer = worker.call(b"join", b'{"CPUCores": 8' + b" " * MAX_REPORT + b"}").response()
+            self.assertEqual((answer.status, answer.body), (200, b""))
+        self.assertEqual(known, {("seed-7", 6): {}, ("seed-7", 7): {}})
 
     def test_request(self) -> None:
         """A request goes out as the answer to an accept; the answer comes as a submit."""
@@ -384,12 +413,42 @@ class DoorTests(Case):
         good = list(worker.fields)
         worker.fields[0] = b"slime-agent-token: AAAA"
         self.assertTrue(self.refused(worker.call(b"accept")))
-        for number in (b"x", b"-1", b"9" * 30):
+        for number in (b"x", b"1x", b"", b"- 1", b"0x10", b"1_0", b"9" * 30, b"%d" % 2**63):
             worker.fields = [good[0], b"slime-agent-id: " + number]
             self.assertTrue(self.refused(worker.call(b"join", b"{}")))
         self.revoked.add("seed-7")
         worker.fields = good
         self.assertTrue(self.refused(worker.call(b"accept")))
+
+    def test_any_number(self) -> None:
+        """An id is any integer of 64 bits."""
+        for number, key in ((b"-1", "-1"), (b"+2", "2"), (b"007", "7"), (b"%d" % (2**63 - 1), "9223372036854775807")):
+            worker = Worker(self.hub, agent_id=number)
+            self.assertEqual(worker.waiting.response().status, 200)
+            worker.accept()
+            self.assertEqual(self.hub.pool.links[-1].key, f"seed-7/{key}")
+
+    def test_end_of_token(self) -> None:
+        """A worker does not outlive its token: not while it waits, nor with a request that it could never answer."""
+        for busy in (False, True):
+            worker = Worker(self.hub, agent_id=b"50", expires=time.time() + 100)
+            worker.accept()
+            application = self.ask(b"/x", b"Content-Length: 0", method=b"POST") if busy else None
+            self.assertEqual(len(self.hub.pool.links), 2)
+            self.hub.wait(102)
+            self.assertEqual(len(self.hub.pool.links), 1)
+            if application is None:
+                self.assertTrue(worker.waiting.gone)
+                self.ask()  # keeps the other one busy from here on
+            else:
+                self.assertEqual(application.response().field(b"slime-error"), b"agent-lost")
+
+    def test_leaves_before_the_end_of_its_token(self) -> None:
+        """Nothing is left that could end it again."""
+        worker = Worker(self.hub, agent_id=b"50", expires=time.time() + 100)
+        worker.accept()
+        worker.call(b"leave")
+        self.assertEqual(len(self.hub.clock.getDelayedCalls()), 0)
 
     def test_impatient(self) -> None:
         """Who does not wait for a refusal gets none."""

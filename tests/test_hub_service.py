@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from unittest import mock
 
@@ -23,7 +24,12 @@ LARGE = 300_000
 
 
 class ServiceTestCase(SynchronousTestCase):
-    """A hub with everything but sockets."""
+    """A hub with everything but sockets.
+
+    :ivar embedding: what an embedding program passes to :func:`build_hub`, by name.
+    """
+
+    embedding: Mapping[str, Any] = {}
 
     def setUp(self) -> None:
         self.written: list[str] = []
@@ -38,7 +44,7 @@ class ServiceTestCase(SynchronousTestCase):
     def build(self, **settings: Any) -> HubService:
         self.reactor: Any = MemoryReactorClock()
         config = HubConfig(secret=b"a secret", **{"admin": None, **settings})
-        self.hub = build_hub(self.reactor, config)
+        self.hub = build_hub(self.reactor, config, **self.embedding)
         self.hub.privilegedStartService()
         self.hub.startService()
         return self.hub

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -16,7 +17,7 @@ from twisted.logger import Logger
 from slime import __version__
 from slime.agent.egress import DIRECT, Egress
 from slime.agent.egress.ways import warnings_about, ways_out
-from slime.agent.hardware import hardware
+from slime.agent.hardware import Catalogue, checked, hardware
 from slime.agent.health import Health, Precautions
 from slime.agent.identity import given_ids, kept_ids
 from slime.agent.link import LinkFactory, LinkPolicy
@@ -123,16 +124,20 @@ class AgentService(Service):
             member.shop.client.close()
 
 
-def build_agent(reactor: Any, config: AgentConfig) -> IService:
+def build_agent(reactor: Any, config: AgentConfig, catalogue: Catalogue | None = None) -> IService:
     """An agent for each upstream, as one service.
 
-    :raises ValueError: an upstream's address cannot be read, or a file of certificates; with a sentence.
+    :param catalogue: says what to tell the hub of this machine in place of :mod:`slime.agent.hardware`: a function
+        that returns names and values, as JSON can hold them; asked once, unless ``report_hardware`` is off. A hub shows
+        16 of them: texts, whole numbers, truth values and lists of texts.
+    :raises ValueError: an upstream's address cannot be read, or a file of certificates, or the catalogue says what
+        cannot be told; with a sentence.
     """
     ways = ways_out(config)
     targets = [upstream(text, config, ways.upstreams) for text in config.upstreams]
-    ids = agent_ids(config, targets)
+    hellos = greetings(config, targets, catalogue or partial(hardware, config.report_mac))
     linked = Once()
-    members = [build_member(reactor, config, ways.hub, *pair, linked) for pair in zip(targets, ids, strict=True)]
+    members = [build_member(reactor, config, ways.hub, *pair, linked) for pair in zip(targets, hellos, strict=True)]
     warnings = warnings_about(ways.upstreams, [(target.label, target.place) for target in targets])
     return cast(IService, AgentService(members, config.grace, list(warnings), linked))
 
@@ -150,7 +155,7 @@ def agent_ids(config: AgentConfig, targets: Sequence[UpstreamTarget]) -> list[st
 
 
 def build_member(
-    reactor: Any, config: AgentConfig, way: Egress, target: UpstreamTarget, agent_id: str, linked: Once
+    reactor: Any, config: AgentConfig, way: Egress, target: UpstreamTarget, hello: Hello, linked: Once
 ) -> Member:
     """One agent."""
     client = UpstreamClient(reactor, target, config)
@@ -159,7 +164,6 @@ def build_member(
     probe = probe_of(reactor, client, precautions, health) if precautions.path is not None else None
     shop = Workshop(client, bounds(config), health)
     windows = WindowLimits(config.window, config.max_window, config.link_window)
-    hello = greeting(config, target, agent_id)
     policy = LinkPolicy(hello, config.ping_interval, config.handshake_timeout, linked, windows)
     factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
     backoff = Backoff(config.reconnect_max, SystemRandom().random)
@@ -180,14 +184,21 @@ def bounds(config: AgentConfig) -> Bounds:
     return Bounds(config.num_worker, AHEAD * config.num_worker, head)
 
 
-def greeting(config: AgentConfig, target: UpstreamTarget, agent_id: str) -> Hello:
+def greetings(config: AgentConfig, targets: Sequence[UpstreamTarget], catalogue: Catalogue) -> list[Hello]:
+    """Who each agent is."""
+    ids = agent_ids(config, targets)
+    report = checked(catalogue) if config.report_hardware else None
+    return [greeting(config, target, agent_id, report) for target, agent_id in zip(targets, ids, strict=True)]
+
+
+def greeting(config: AgentConfig, target: UpstreamTarget, agent_id: str, report: Mapping[str, Any] | None) -> Hello:
     """Who the agent is."""
     return Hello(
         agent_id=agent_id,
         name=platform.node()[:MAX_TEXT] or agent_id,
         slots=config.num_worker,
         prefetch=AHEAD * config.num_worker,
-        hardware=hardware() if config.report_hardware else None,
+        hardware=report,
         software=f"slime/{__version__}",
         window=config.window,
         prefetch_window=min(AHEAD_WINDOW, config.window),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +28,8 @@ from slime.hub.sender import introduce
 from slime.values import parse_duration
 
 if TYPE_CHECKING:
+    from twisted.web.server import Request
+
     from slime.hub.pool import AgentPool
 
 __all__ = ["TUNNEL_PATH", "GatewayPolicy", "GatewayResource"]
@@ -70,7 +73,10 @@ class CallDoor(Protocol):
 class GatewayResource(Resource):
     """Passes every request on to an agent's upstream, whatever its method and path.
 
-    One path is the hub's own: a WebSocket upgrade to :data:`TUNNEL_PATH` is an agent's.
+    One path is the hub's own: a WebSocket upgrade to :data:`TUNNEL_PATH` is an agent's. It can stand anywhere in a tree
+    of resources whose site is a :class:`~slime.hub.site.GatewaySite`; the path is passed on whole.
+
+    :ivar began: told of every exchange that is made.
     """
 
     isLeaf = True
@@ -84,6 +90,13 @@ class GatewayResource(Resource):
         self._seed = seed
         self._id_prefix = os.urandom(6).hex().encode("ascii") + b"-"
         self._ids = count(1)
+        self.began: Callable[[Exchange], object] | None = None
+
+    def render(self, request: Request) -> bytes:
+        """Twisted's own Site calls this, when it has collected the whole body, which is not how this can work."""
+        self._log.error("the gateway has to be mounted in a slime.hub.site.GatewaySite, not in a plain Site")
+        request.setResponseCode(500)
+        return b"This gateway is mounted in a site that it cannot work in; the log says more.\n"
 
     def render_stream(self, request: StreamedRequest) -> None:
         """The head of a request is complete."""
@@ -110,6 +123,8 @@ class GatewayResource(Resource):
     def _start(self, request: StreamedRequest, head: RequestHead, request_id: bytes, wishes: Wishes) -> None:
         exchange = self._exchange(request, request_id, wishes)
         request.receiver = exchange
+        if self.began is not None:
+            self.began(exchange)
         limit = self._pool.policy.max_body
         if limit and (request.body_length or 0) > limit:
             exchange.fail(Trouble(ErrorCode.BODY_TOO_LARGE, f"at most {limit} bytes (--max-body)"))

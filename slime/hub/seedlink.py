@@ -9,8 +9,9 @@ when the worker asks for work again; that an application has left, the worker he
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -19,6 +20,7 @@ from slime.errors import ErrorCode, LocalProtocolError
 from slime.http.head import Fields
 from slime.hub.seats import Rights
 from slime.hub.seedstream import SeedStream, Silent
+from slime.tunnel.frames import Hello
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -34,6 +36,18 @@ __all__ = ["ABSENCE", "SeedLink"]
 ABSENCE = 10.0
 
 
+class Worker(NamedTuple):
+    """Who calls.
+
+    :ivar claims: what its token says.
+    :ivar hardware: what its machine has, as far as it has been said.
+    """
+
+    claims: AgentClaims
+    number: int
+    hardware: dict[str, Any]
+
+
 class SeedLink:
     """See the module's text. Made by :class:`slime.hub.seedagents.SeedDoor`; the pool and exchanges call it.
 
@@ -43,16 +57,16 @@ class SeedLink:
 
     _log = Logger()
     prefetch = 0
-    hello = None
     rtt: float | None = None
 
     def __init__(
-        self, clock: IReactorTime, pool: AgentPool, claims: AgentClaims, agent_id: str,
+        self, clock: IReactorTime, pool: AgentPool, worker: Worker,
         streams: dict[int, SeedStream], on_gone: Callable[[SeedLink], object],
     ) -> None:  # fmt: skip
-        self.claims = claims
-        self.agent_id, self.agent_name = agent_id, claims.name
-        self.key = f"{claims.token_id}/{agent_id}"
+        claims = self.claims = worker.claims
+        self.agent_id, self.agent_name = str(worker.number), claims.name
+        self.key = f"{claims.token_id}/{self.agent_id}"
+        self.hello = Hello(agent_id=self.agent_id, name=claims.name, slots=1, hardware=worker.hardware)
         self.address = ""
         self.ended = ""
         self.stream: SeedStream | None = None
@@ -63,6 +77,7 @@ class SeedLink:
         self._held: StreamedRequest | None = None
         self._absence: IDelayedCall | None = None
         self._joined = False
+        self._expiry: IDelayedCall | None = None
 
     # -- the worker's calls -----------------------------------------------------------------------------------------
 
@@ -81,10 +96,17 @@ class SeedLink:
             self._pool.resize(self, 1)
             return
         self._joined = True
+        self._end_with_token()
         self._log.info("agent {agent} joined from {peer}, as those of the seed do", agent=self.agent_name,
                        id=self.agent_id, peer=self.address)  # fmt: skip
         rights = Rights(frozenset(self.claims.scopes), frozenset(self.claims.scope_paths))
         self._pool.join(self, rights, 1)
+
+    def _end_with_token(self) -> None:
+        """No call with it is answered after its end, not even one that brings an answer."""
+        if self.claims.expires is not None:
+            left = max(0.0, self.claims.expires - time.time())
+            self._expiry = self._clock.callLater(left, self.end, "its token has expired")
 
     def left_waiting(self) -> None:
         """The worker does not wait for work any more."""
@@ -105,8 +127,7 @@ class SeedLink:
 
     def _present(self) -> None:
         absence, self._absence = self._absence, None
-        if absence is not None and absence.active():
-            absence.cancel()
+        _forget(absence)
 
     # -- what the pool calls ----------------------------------------------------------------------------------------
 
@@ -131,6 +152,7 @@ class SeedLink:
         self.ended = reason
         self._log.info("agent {agent} left: {reason}", agent=self.agent_name, id=self.agent_id, reason=reason)
         self._present()
+        _forget(self._expiry)
         self._pool.leave(self)
         self._cut_held()
         if self.stream is not None:
@@ -186,6 +208,11 @@ class SeedLink:
         self._pool.release(stream.exchange)
         self._absent()
         return stream.exchange
+
+
+def _forget(call: IDelayedCall | None) -> None:
+    if call is not None and call.active():
+        call.cancel()
 
 
 class Held(Silent):

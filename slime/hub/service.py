@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,11 @@ from slime.hub.accessfile import AccessFile, TheLog
 from slime.hub.accessline import FORMATS
 from slime.hub.admin.service import Watched, build_admin
 from slime.hub.channel import ChannelLimits
+from slime.hub.events import Herald
 from slime.hub.exchange import ExchangePolicy
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.handover import LAST_CALL, Newcomers, steer
+from slime.hub.info import AgentInfo, ExchangeInfo
 from slime.hub.links import Door, LinkPolicy
 from slime.hub.listening import hub_endpoint
 from slime.hub.observe import Observer
@@ -40,8 +43,11 @@ from slime.tunnel.growth import WindowLimits
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sequence
 
-    from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
+    from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime, IStreamServerEndpoint
+    from twisted.web.resource import IResource
 
+    from slime.hub.events import HubEvent
+    from slime.hub.pool import AgentLink, LinkWatcher
     from slime.settings import HubConfig
 
 __all__ = ["HubService", "build_hub"]
@@ -53,22 +59,36 @@ LAST_WORDS = 2.0
 ARRIVAL = 5.0
 
 
-def build_hub(reactor: Any, config: HubConfig) -> HubService:
+def build_hub(
+    reactor: Any,
+    config: HubConfig,
+    tree: Callable[[GatewayResource], IResource] | None = None,
+    on_event: Callable[[HubEvent], object] | None = None,
+) -> HubService:
     """A hub as a Twisted service.
 
     :param reactor: the reactor everything runs on.
+    :param tree: makes the root of the site from the gateway, which it may put anywhere in a tree of other resources
+        (``root.putChild(b"v1", gateway)``); without it the gateway is the root. Agents come to ``/v1/agent/``, so that
+        has to lead to the gateway.
+    :param on_event: called with everything that happens (:mod:`slime.hub.events`).
     :raises ValueError: a ``--listen`` description is not an endpoint string, or ``--agent-ca`` holds no certificates.
     """
     access = access_log(reactor, config)
-    observer = Observer(time.time)
+    observer, herald = Observer(time.time), Herald(reactor, on_event)
     revoked = Revocations(state_dir(config) / "revoked")
-    pool = AgentPool(reactor, pool_limits(config), both(observer.finished, access.finished), observer)
+    finished = both(observer.finished, access.finished)
+    if on_event is not None:
+        finished = both(finished, herald.ended)
+    pool = AgentPool(reactor, pool_limits(config), finished, Watchers(observer, herald))
     corks = Corks()
     door = Door(reactor, pool, link_policy(config, revoked), corks)
     seed = SeedDoor(reactor, pool, config.secret, revoked) if seed_may_join(config) else None
     gateway = GatewayResource(pool, door, gateway_policy(config), seed)
-    site = GatewaySite(gateway, reactor, channel_limits(config), both(observer.answered, access.answered), corks)
-    hub = HubService(reactor, site, pool, access, config.grace)
+    gateway.began = None if on_event is None else herald.began
+    root = gateway if tree is None else tree(gateway)
+    site = GatewaySite(root, reactor, channel_limits(config), both(observer.answered, access.answered), corks)
+    hub = HubService(reactor, Parts(site, gateway, pool, herald), access, config.grace)
     authorities = certificates_in(config.agent_ca) if config.agent_ca else []
     for description in config.listen:
         endpoint = hub_endpoint(reactor, description, authorities, config.reuse_port)
@@ -87,6 +107,23 @@ def both(first: Callable[[Any], object], second: Callable[[Any], object]) -> Cal
         second(event)
 
     return tell
+
+
+class Watchers:
+    """Two who want to know which agents come and go."""
+
+    def __init__(self, first: LinkWatcher, second: LinkWatcher) -> None:
+        self._both = (first, second)
+
+    def joined(self, link: AgentLink) -> None:
+        """An agent has linked."""
+        for watcher in self._both:
+            watcher.joined(link)
+
+    def left(self, link: AgentLink) -> None:
+        """Its link is gone."""
+        for watcher in self._both:
+            watcher.left(link)
 
 
 def seed_may_join(config: HubConfig) -> bool:
@@ -211,20 +248,47 @@ class Listener(Service):
         return None if port is None else port.stopListening()
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a hub consists of."""
+
+    site: GatewaySite
+    gateway: GatewayResource
+    pool: AgentPool
+    herald: Herald
+
+
 class HubService(MultiService):
-    """The hub's life as a whole; at its end a coordinator, because order matters then."""
+    """The hub's life as a whole; at its end a coordinator, because order matters then.
+
+    :ivar site: its site, a :class:`twisted.web.server.Site`: what listens on ``--listen``, and could elsewhere.
+    :ivar gateway: the resource that passes requests on.
+    """
 
     _log = Logger()
 
-    def __init__(
-        self, reactor: IReactorTime, site: GatewaySite, pool: AgentPool, access: AccessLog | NoAccessLog, grace: float
-    ) -> None:
+    def __init__(self, reactor: IReactorTime, parts: Parts, access: AccessLog | NoAccessLog, grace: float) -> None:
         super().__init__()
-        self.site = site
-        self.pool = pool
+        self.site, self.gateway, self.pool = parts.site, parts.gateway, parts.pool
+        self._herald = parts.herald
         self._reactor = reactor
         self._access = access
         self._grace = grace
+
+    @property
+    def agents(self) -> list[AgentInfo]:
+        """The agents that are linked, as they were when they joined, in the order in which they did."""
+        return self._herald.agents
+
+    @property
+    def exchanges(self) -> list[ExchangeInfo]:
+        """The requests that are in the hub now, waiting ones included, in no order."""
+        return list(map(ExchangeInfo.of, self.pool.exchanges))
+
+    def addresses(self) -> list[IAddress]:
+        """Where applications and agents reach the hub, while it runs."""
+        ports = [service.port for service in self if isinstance(service, Listener)]
+        return [port.getHost() for port in ports if port is not None]
 
     def when_ready(self) -> Deferred[None]:
         """A hub that has started listens."""

@@ -13,5 +13,5 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command with the hardware that ``SCENE_HARDWARE`` says."""
-    service.hardware = lambda: json.loads(os.environ["SCENE_HARDWARE"])
+    service.hardware = lambda macs: json.loads(os.environ["SCENE_HARDWARE"])
     slime()

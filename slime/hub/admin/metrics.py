@@ -20,8 +20,9 @@ from prometheus_client.registry import Collector
 import slime
 from slime.errors import ErrorCode
 from slime.hub.admin.replies import Reply
-from slime.hub.admin.view import Hub, phase_of
+from slime.hub.admin.view import Hub
 from slime.hub.history import Use
+from slime.hub.info import phase_of
 from slime.hub.observe import BOUNDS, Histogram
 
 __all__ = ["Metrics"]

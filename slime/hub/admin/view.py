@@ -1,7 +1,7 @@
 """The hub as plain data: what the admin site's answers are made of. Reads, and changes nothing.
 
 Moments are seconds since the epoch, durations seconds, sizes bytes. Names, paths and hardware come from strangers:
-they are bounded here, and whoever shows them has to escape them.
+they are bounded (:mod:`slime.hub.info`), and whoever shows them has to escape them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import slime
-from slime.hub.exchange import Exchange, Stage, Started
+from slime.hub.exchange import Exchange, Stage
 from slime.hub.history import STEP, History, Use
+from slime.hub.info import TEXT_SHOWN, address_text, bounded, phase_of
 from slime.hub.observe import Observer
 
 if TYPE_CHECKING:
@@ -26,12 +27,8 @@ if TYPE_CHECKING:
     from slime.hub.seats import Seat
     from slime.hub.site import GatewaySite
 
-__all__ = ["Hub", "View", "phase_of"]
+__all__ = ["Hub", "View"]
 
-#: Characters of a path or of a text that an agent sent which are shown.
-TEXT_SHOWN = 256
-#: Members of an agent's hardware report that are shown, and entries of a list in it.
-HARDWARE_SHOWN = 16
 #: Exchanges that are shown with their agent.
 WORK_SHOWN = 4
 #: Agents that are looked at before the reactor gets its turn, where somebody asks all the time: some milliseconds.
@@ -137,7 +134,7 @@ class View:
             "joined_at": _moment(self._observer.joined_at.get(link.key, 0.0)),
             "software": hello.software if hello else "",
             "upstream": hello.upstream if hello else "",
-            "hardware": _hardware(hello.hardware) if hello and hello.hardware else {},
+            "hardware": bounded(hello.hardware) if hello else {},
         }
 
     def exchanges(self, limit: int) -> Data:
@@ -168,7 +165,7 @@ class View:
         request, link = exchange.request, exchange.link
         return {
             **self._work(exchange),
-            "application": _address(request.client),
+            "application": address_text(request.client),
             "agent": None if link is None else link.agent_name,
             "agent_key": None if link is None else cast("HubLink", link).key,
             "answered_at": self._wall(exchange.answered_at),
@@ -208,34 +205,6 @@ def _state(seat: Seat, busy: int) -> str:
     if not seat.offered:
         return "paused"
     return "idle" if not busy else "working" if busy < seat.offered else "busy"
-
-
-def phase_of(exchange: Exchange) -> str:
-    """Where an exchange is, in a word: ``waiting``, ``sent``, ``running``, ``answering`` or ``ending``."""
-    if exchange.stage is Stage.RUNNING:
-        return "running" if exchange.started is Started.YES else "sent"
-    return {Stage.WAITING: "waiting", Stage.ANSWERING: "answering"}.get(exchange.stage, "ending")
-
-
-def _hardware(report: Any) -> Data:
-    """Only what can be shown in a line: an agent may send anything that is JSON."""
-    return {
-        str(name)[:64]: shown
-        for name, value in islice(report.items(), HARDWARE_SHOWN)
-        if (shown := _showable(value)) is not None
-    }
-
-
-def _showable(value: Any) -> Any:
-    if isinstance(value, str):
-        return value[:TEXT_SHOWN]
-    if isinstance(value, list):
-        return [text for item in value[:HARDWARE_SHOWN] if isinstance(text := _showable(item), str)]
-    return value if isinstance(value, (bool, int)) and abs(value) < 2**53 else None
-
-
-def _address(address: Any) -> str:
-    return f"{getattr(address, 'host', '-')}:{getattr(address, 'port', '-')}"
 
 
 def _arrival(exchange: Exchange) -> float:

@@ -100,9 +100,11 @@ function facts(agent) {
   ];
 }
 
-const titled = (name) => (name === "gpus" ? "GPUs" : name.charAt(0).toUpperCase() + name.slice(1));
+const TITLES = new Map([["gpus", "GPUs"], ["macs", "MAC addresses"], ["memory_physical", "Memory built in"]]);
+
+const titled = (name) => TITLES.get(name) ?? name.charAt(0).toUpperCase() + name.slice(1).replaceAll("_", " ");
 
 function show(name, value) {
-  if (name === "memory" && typeof value === "number") return bytes(value);
+  if (name.startsWith("memory") && typeof value === "number") return bytes(value);
   return Array.isArray(value) ? value.join(", ") : String(value);
 }
