@@ -160,7 +160,7 @@ def build_member(
     shop = Workshop(client, bounds(config), health)
     windows = WindowLimits(config.window, config.max_window, config.link_window)
     hello = greeting(config, target, agent_id)
-    policy = LinkPolicy(hello, config.ping_interval, config.handshake_timeout, linked, windows)
+    policy = LinkPolicy(hello, config.ping_interval, config.handshake_timeout, linked, windows, config.control_rate)
     factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
     backoff = Backoff(config.reconnect_max, SystemRandom().random)
     hub = hub_at(reactor, config.hub, config.handshake_timeout, way)
