@@ -38,6 +38,8 @@ class ErrorCode(Enum):
     QUEUE_TIMEOUT = ("queue-timeout", 20, 504, "No agent became free in time")
     UPSTREAM_TIMEOUT = ("upstream-timeout", 21, 504, "The upstream did not answer in time")
     UPGRADE_IDLE = ("upgrade-idle", 22, 504, "Nothing passed through the upgraded connection for too long")
+    TOO_SLOW = ("too-slow", 23, 408, "The application sends or reads more slowly than this hub bears")
+    TOO_MANY_CONNECTIONS = ("too-many-connections", 24, 503, "Too many connections are open")
 
     def __init__(self, slug: str, wire: int, status: int, title: str) -> None:
         self.slug = slug

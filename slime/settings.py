@@ -140,6 +140,12 @@ class Common:
         _DEADLINE, 10.0, LINK,
         "Longest time for a link to be set up, from its first byte to the last greeting.",
     )
+    control_rate: int = row(
+        _COUNT_OR_NONE, 10_000, LINK,
+        "Frames a second that the other side of a link may send without any part of a request or an answer in them "
+        "(PING, CREDIT, CAPACITY and the like), and as many at once; who sends more loses the link. A CREDIT comes for "
+        "each half window that was read. 0 sets no limit.",
+    )
     grace: float = row(
         duration(0.0, 86400), 30.0, RUNNING,
         "How long running requests may go on after SIGTERM; a second signal ends the process at once.",
@@ -220,6 +226,12 @@ class HubConfig(Common, HubSecret):
         environ=("CONCURRENT",),
     )
     max_connections: int = row(integer(1, 10**6), 10_000, APPLICATIONS, "Most connections open at once.")
+    max_connections_per_address: int = row(
+        _COUNT_OR_NONE, 1000, APPLICATIONS,
+        "Most connections open at once from one IPv4 address or IPv6 network (/64) by which no permitted request has "
+        "come yet, and which are no agent's link; none of trusted proxies, UNIX sockets and haproxy endpoints counts. "
+        "0 sets no limit.",
+    )
     max_queue: int = row(
         integer(0, 10**6), 10_000, APPLICATIONS, "Most requests waiting for a free agent at once.",
     )
@@ -237,6 +249,33 @@ class HubConfig(Common, HubSecret):
     body_timeout: float = row(_DEADLINE, 60.0, APPLICATIONS, "Longest pause within the body of a request.")
     send_timeout: float = row(
         _DEADLINE, 60.0, APPLICATIONS, "Longest time an application may go without reading any of its answer."
+    )
+    min_rate: int = row(
+        size(0, _GIB), 500, APPLICATIONS,
+        "Bytes a second at which an application has to send its request and to read its answer, while it alone is "
+        "waited for. Upgraded connections need not, nor requests whose answer has begun. 0 sets no limit.",
+    )
+    slow_grace: float = row(
+        _DEADLINE, 20.0, APPLICATIONS, "How many seconds it may be behind that, before it is cut off.",
+    )
+    body_patience: float = row(
+        _DEADLINE_OR_NONE, 0.25, APPLICATIONS,
+        "How long a request with a body of unknown length waits for its end, or replay-body of it, before it takes a "
+        "slot; and how far one that has a slot, and no answer yet, may be behind min-rate while others want that slot. "
+        "0 takes the slot at once, and leaves it alone.",
+    )
+    reader_patience: float = row(
+        _DEADLINE_OR_NONE, 0.25, APPLICATIONS,
+        "How far an application that reads slowly may be behind min-rate while others want its slot; 0 leaves it "
+        "alone.",
+    )
+    spool: int = row(
+        size(0, _GIB), 4 * _MIB, APPLICATIONS,
+        "Bytes of an answer taken from its agent, besides the window, for an application that reads it slowly: an "
+        "answer that is all here needs no slot any more. 0 takes none.",
+    )
+    spool_total: int = row(
+        size(0, _TIB), 64 * _MIB, APPLICATIONS, "Most bytes taken so for all applications together.",
     )
     idle_timeout: float = row(
         _DEADLINE, 75.0, APPLICATIONS, "How long a connection without a request is kept open."

@@ -52,7 +52,7 @@ SUBPROTOCOL = "slime.v1"
 #: Seconds the peer has to close its end once we have closed ours; then the connection is aborted.
 CLOSE_TIMEOUT = 1.0
 
-#: Pings answered until :meth:`HardenedWebSocket.allow_pings` is called again. slime itself sends none.
+#: Pings and pongs taken until :meth:`HardenedWebSocket.allow_pings` is called again. slime itself sends none.
 PING_ALLOWANCE = 64
 
 #: Bytes of a link that wait in the kernel beyond those on their way, at most.
@@ -70,6 +70,7 @@ class CloseCode(IntEnum):
     UNAUTHORIZED = 4401
     TIMEOUT = 4408
     REPLACED = 4409
+    FLOOD = 4429
     INTERNAL = 4500
 
 
@@ -237,13 +238,20 @@ class HardenedWebSocket(_Base):
 
     def onPing(self, payload: bytes) -> None:
         """Answer the last of a turn's pings (RFC 6455 5.5.3 allows that), and not any number of them."""
+        if self._allowed():
+            if self._ping_payload is None:
+                self._clock.callLater(0, self._answer_ping)
+            self._ping_payload = payload
+
+    def onPong(self, payload: bytes) -> None:
+        """Nobody asked for it (RFC 6455 5.5.3 allows that too)."""
+        self._allowed()
+
+    def _allowed(self) -> bool:
         self._pings_left -= 1
         if self._pings_left < 0:
-            self.fail(CloseCode.PROTOCOL, "too many WebSocket pings")
-            return
-        if self._ping_payload is None:
-            self._clock.callLater(0, self._answer_ping)
-        self._ping_payload = payload
+            self.fail(CloseCode.FLOOD, "too many WebSocket pings or pongs")
+        return self._pings_left >= 0
 
     def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool:
         """The peer closed the link. autobahn answers; then the connection goes."""

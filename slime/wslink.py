@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from slime.liveness import Liveness
+from slime.rate import TokenBucket
 from slime.sender import Sender
 from slime.tunnel import Frame, Ping, Pong
 from slime.tunnel.growth import Growth, WindowLimits
@@ -52,6 +53,8 @@ class TunnelProtocolMixin(HardenedWebSocket):
         self._sender = Sender(tunnel, clock, self._transmit, self._resume_stream, self._flush_due)
         self._liveness: Liveness | None = None
         self._growth: Growth | None = None
+        self._control = TokenBucket(0, clock.seconds())
+        self._counted = 0
         self._next_tick: IDelayedCall | None = None
 
     # -- what subclasses fill in -----------------------------------------------------------------------------
@@ -89,12 +92,18 @@ class TunnelProtocolMixin(HardenedWebSocket):
         """The smoothed round trip in seconds; ``None`` until it has been measured."""
         return None if self._liveness is None else self._liveness.rtt
 
-    def established(self, ping_interval: float, windows: WindowLimits | None = None) -> None:
+    def established(
+        self, ping_interval: float, windows: WindowLimits | None = None, control_rate: int = 0
+    ) -> None:
         """HELLO and WELCOME are exchanged: the handshake's deadline is off, signs of life begin.
 
         :param ping_interval: seconds between two of them.
         :param windows: how windows may grow; without it they do not.
+        :param control_rate: frames a second that carry no part of a request or answer, and as many at once; 0 is no
+            limit.
         """
+        self._control = TokenBucket(control_rate, self._clock.seconds())
+        self._counted = self.tunnel.chatter
         self._growth = Growth(windows) if windows is not None else None
         self.shaken_hands()
         self._liveness = Liveness(max(ping_interval, SHORTEST_INTERVAL), self._clock.seconds())
@@ -154,6 +163,8 @@ class TunnelProtocolMixin(HardenedWebSocket):
     def message_received(self, payload: bytes) -> None:
         """One message of frames."""
         frames = self.tunnel.receive(payload)
+        if self.tunnel.chatter != self._counted:
+            self._count_control()
         if self.tunnel.pending:
             self.schedule_flush()
         if Pong in map(type, frames):
@@ -169,6 +180,12 @@ class TunnelProtocolMixin(HardenedWebSocket):
         self.tunnel_closed(reason, clean)
 
     # -- inside ----------------------------------------------------------------------------------------------
+
+    def _count_control(self) -> None:
+        """All of a message's at once: a frame that asks for nothing costs as much to read as one that does."""
+        before, self._counted = self._counted, self.tunnel.chatter
+        if not self._control.take(self._clock.seconds(), self._counted - before):
+            self.fail(CloseCode.FLOOD, "too many control frames (--control-rate)")
 
     def _without_pongs(self, frames: Sequence[Frame]) -> list[Frame]:
         if self._liveness is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.hub.links import LinkPolicy
-from slime.hub.rate import TokenBucket
+from slime.rate import TokenBucket
 from tests.link_fixture import HANDSHAKE, SECRET, MemoryHub, token
 
 

@@ -34,6 +34,7 @@ class ScriptedTunnel:
         self.bodies: list[bytes] = []
         self.short: list[int] = []
         self.used: list[tuple[int, int]] = []
+        self.chatter = 0
         self.error: Exception | None = None
 
     def receive(self, message: bytes) -> list[Frame]:
@@ -331,8 +332,8 @@ class ReceivingTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.wire = Wire().established()
 
-    def _closed_for(self, raw: bytes, end: Any = None) -> str:
-        """Why the server (or ``end``) closes the link when it reads ``raw``; the peer must be told 4400."""
+    def _closed_for(self, raw: bytes, end: Any = None, code: CloseCode = CloseCode.PROTOCOL) -> str:
+        """Why the server (or ``end``) closes the link when it reads ``raw``; the peer must be told ``code``."""
         end = end or self.wire.server
         peer = self.wire.client if end is self.wire.server else self.wire.server
         end.dataReceived(raw)
@@ -340,7 +341,7 @@ class ReceivingTests(SynchronousTestCase):
         told = [what for what in end.told if what[0] == "closed"]
         self.wire.settle()
         self.assertEqual(peer.told[-1][0], "closed")
-        self.assertIn(str(CloseCode.PROTOCOL.value), peer.told[-1][1])
+        self.assertIn(str(code.value), peer.told[-1][1])
         self.assertEqual(len(told), 1)
         return str(told[0][1])
 
@@ -434,7 +435,12 @@ class ReceivingTests(SynchronousTestCase):
 
     def test_flood_of_pings(self) -> None:
         raw = frame_bytes(0x89, b"", True) * (PING_ALLOWANCE + 1)
-        self.assertIn("pings", self._closed_for(raw))
+        self.assertIn("pings", self._closed_for(raw, code=CloseCode.FLOOD))
+
+    def test_flood_of_pongs(self) -> None:
+        """Nobody asks for any."""
+        raw = frame_bytes(0x8A, b"", True) * (PING_ALLOWANCE + 1)
+        self.assertIn("pongs", self._closed_for(raw, code=CloseCode.FLOOD))
 
     def test_control_frame_in_pieces(self) -> None:
         raw = frame_bytes(0x89, b"abc", True)

@@ -76,7 +76,7 @@ async def examine(reactor: Any, config: AgentConfig) -> AsyncIterator[Finding]:
 async def _hub(reactor: Any, config: AgentConfig, ways: Ways, target: UpstreamTarget) -> AsyncIterator[Finding]:
     hub = hub_at(reactor, config.hub, config.handshake_timeout, ways.hub)
     try:
-        visited = await visit(reactor, hub, config, greeting(config, target, "check"))
+        visited = await visit(reactor, hub, config, greeting(config, target, "check", None))
     except Exception as error:
         # A name that is not known, a proxy that refuses, a port without anybody: each has an error of its own.
         yield unreached(hub.label, _words(error, hub.timeout))

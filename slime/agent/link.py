@@ -36,7 +36,7 @@ MAX_RETRY_AFTER = 3600
 _SOFTWARE = f"slime/{__version__}"
 
 #: Ways in which a hub closes a link that will be closed again if nothing changes.
-_HOPELESS = frozenset({CloseCode.PROTOCOL, CloseCode.UNAUTHORIZED, CloseCode.REPLACED})
+_HOPELESS = frozenset({CloseCode.PROTOCOL, CloseCode.UNAUTHORIZED, CloseCode.REPLACED, CloseCode.FLOOD})
 
 
 class Verdict(Enum):
@@ -78,6 +78,7 @@ class LinkPolicy:
     :ivar handshake_timeout: seconds from the connection to WELCOME.
     :ivar on_linked: called whenever the hub has let the agent in.
     :ivar windows: how the windows of requests' bodies may grow.
+    :ivar control_rate: frames a second that the hub may send without sending anything by them; 0 is no limit.
     """
 
     hello: Hello
@@ -85,6 +86,7 @@ class LinkPolicy:
     handshake_timeout: float = 10.0
     on_linked: Callable[[], object] = lambda: None
     windows: WindowLimits | None = None
+    control_rate: int = 0
 
 
 class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[misc]
@@ -216,7 +218,7 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
     def _welcome(self, frame: Welcome) -> None:
         self._welcomed_at = self._clock.seconds()
         self._shop.hubs.add(self)
-        self.established(self._policy.ping_interval, self._policy.windows)
+        self.established(self._policy.ping_interval, self._policy.windows, self._policy.control_rate)
         if self._shop.health.capacity != self._policy.hello.slots:
             self.send(Capacity(self._shop.health.capacity))
         self._log.info("linked to the hub at {peer}", peer=self.peer, session=frame.session)

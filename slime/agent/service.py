@@ -164,7 +164,7 @@ def build_member(
     probe = probe_of(reactor, client, precautions, health) if precautions.path is not None else None
     shop = Workshop(client, bounds(config), health)
     windows = WindowLimits(config.window, config.max_window, config.link_window)
-    policy = LinkPolicy(hello, config.ping_interval, config.handshake_timeout, linked, windows)
+    policy = LinkPolicy(hello, config.ping_interval, config.handshake_timeout, linked, windows, config.control_rate)
     factory = LinkFactory(reactor, config.hub, config.token, shop, policy)
     backoff = Backoff(config.reconnect_max, SystemRandom().random)
     hub = hub_at(reactor, config.hub, config.handshake_timeout, way)

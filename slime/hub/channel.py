@@ -22,12 +22,15 @@ from twisted.python.failure import Failure
 from slime.errors import BadMessage, ErrorCode
 from slime.http.head import HeadLimits, RequestHead, ResponseHead, serialise_response_head
 from slime.http.parser import Data, EndOfMessage, RequestParser, Signal
+from slime.http.route import TrustedProxies
 from slime.hub.answers import Answered, Trouble, answer_for
 from slime.hub.ending import Endable
 from slime.hub.inlet import PIPELINE, UPLOAD, Inlet, Wait
 from slime.hub.outlet import Outlet
+from slime.hub.pace import LeastRate
 from slime.hub.request import StreamedRequest
 from slime.hub.sender import known_address
+from slime.hub.spool import SpoolLimits
 from slime.hub.switch import Switchable
 
 if TYPE_CHECKING:
@@ -43,7 +46,13 @@ TURN_LIMIT = 32
 
 @dataclass(frozen=True, slots=True)
 class ChannelLimits:
-    """Bounds of one connection; times in seconds, sizes in bytes. Each is a setting of the hub."""
+    """Bounds of connections; times in seconds, sizes in bytes. Each is a setting of the hub.
+
+    :ivar max_strangers: connections of one address that nothing permitted has come by yet; 0 is no limit.
+    :ivar proxies: whose connections are not counted among these.
+    :ivar rates: how slow an application may be.
+    :ivar spool: how much of answers is kept for slow readers.
+    """
 
     head: HeadLimits = HeadLimits()
     head_timeout: float = 30.0
@@ -52,6 +61,10 @@ class ChannelLimits:
     send_timeout: float = 60.0
     linger_timeout: float = 2.0
     max_connections: int = 10_000
+    max_strangers: int = 0
+    proxies: TrustedProxies = TrustedProxies()
+    rates: LeastRate = LeastRate()
+    spool: SpoolLimits = SpoolLimits()
 
 
 class RequestSide(Protocol):
@@ -102,6 +115,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
 
     site: GatewaySite
     requestFactory: Any
+    stranger = ""
 
     def __init__(self) -> None:
         self._request = None

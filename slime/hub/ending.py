@@ -90,8 +90,42 @@ class Endable:
             self.abortConnection()
         elif self._successor is not None:
             self._successor.check(now)
-        elif self.inlet.expired(now) and not self._closing:
+        elif self._closing:
+            self._check_rest(now)
+        elif self.inlet.expired(now):
             self._expired()
+        else:
+            self._check_pace(now)
+
+    def reading_lag(self, now: float) -> float:
+        """Seconds that the application is behind with reading its answer."""
+        return self.outlet.lag(now, self.limits.rates.rate)
+
+    def sending_lag(self, now: float) -> float:
+        """Seconds that it is behind with sending its request.
+
+        Once the answer has begun nobody can tell who waits for whom: the two may be halves of a conversation.
+        """
+        if self._request is not None and self._request.answer_started:
+            return 0.0
+        return self.inlet.lag(self._request, now, self.limits.rates.rate)
+
+    def _check_rest(self, now: float) -> None:
+        """The last answer is written."""
+        if self.reading_lag(now) > self.limits.rates.grace:
+            self.abortConnection()
+
+    def _check_pace(self, now: float) -> None:
+        grace = self.limits.rates.grace
+        if self.reading_lag(now) > grace:
+            self._give_up("the answer is read more slowly than --min-rate")
+            self.abortConnection()
+        elif self.sending_lag(now) > grace:
+            self._refuse(BadMessage(ErrorCode.TOO_SLOW, "the request arrives more slowly than --min-rate"))
+
+    def _give_up(self, detail: str) -> None:
+        if self._request is not None:
+            self._request.body_failed(BadMessage(ErrorCode.TOO_SLOW, detail))
 
     def _expired(self) -> None:
         if self._parser.mid_message and not self.inlet.pauses & UPLOAD:

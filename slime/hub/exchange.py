@@ -10,7 +10,6 @@ its stream runs). It keeps these promises:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,9 +19,11 @@ from slime.http.head import Fields, ResponseHead
 from slime.hub.answers import Trouble
 from slime.hub.heads import read_head
 from slime.hub.seats import Ticket, scope_path
+from slime.hub.terms import ExchangePolicy, Wishes
 
 if TYPE_CHECKING:
     from slime.http.upgrade import Upgrade
+    from slime.hub.laggards import Laggards
     from slime.hub.request import StreamedRequest
     from slime.tunnel.frames import Head
 
@@ -33,38 +34,6 @@ BODILESS = frozenset({204, 304})
 QUEUED_HIGH = 128 * 1024
 #: Bytes of a body kept until its request has begun: all that credit and queues let pass before that.
 UNSTARTED_BODY = 512 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the application asked of the hub by ``Slime-*`` fields.
-
-    :ivar block: wait for a slot instead of being refused.
-    :ivar patience: longest wait for a slot, in seconds.
-    :ivar retry: may be run again if its agent is lost after it began.
-    :ivar scope: the scope it needs.
-    """
-
-    block: bool = False
-    patience: float = 600.0
-    retry: bool = False
-    scope: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExchangePolicy:
-    """Bounds of an exchange, settings of the hub; sizes in bytes, 0 meaning no limit.
-
-    :ivar max_body: largest request body.
-    :ivar replay_body: how much of a request's body is kept until the answer begins.
-    :ivar max_requeues: how often a request may be given to another agent.
-    :ivar upgrade_idle: seconds that nothing may pass through an upgraded connection.
-    """
-
-    max_body: int = 0
-    replay_body: int = 64 * 1024
-    max_requeues: int = 2
-    upgrade_idle: float = 0.0
 
 
 class Started(Enum):
@@ -116,6 +85,7 @@ class ExchangeKeeper(Protocol):
     """What an exchange needs of the pool."""
 
     policy: ExchangePolicy
+    laggards: Laggards
 
     def withdraw(self, exchange: Exchange) -> None:
         """The exchange wants no slot any more."""
@@ -302,8 +272,9 @@ class Exchange:
         if self.over:
             return
         self.request.answer_data(data)
-        if self.request.write_blocked:
+        if self.request.write_blocked and (self.switched or not self.request.spool(len(data))):
             self._unread += len(data)
+            self._keeper.laggards.watch(self)
         elif self.link is not None:
             self.link.consumed(self._stream_id, len(data))
 

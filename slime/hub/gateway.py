@@ -19,7 +19,7 @@ from slime.http.head import RequestHead, field_values, serialise_request_head, t
 from slime.http.route import TrustedProxies
 from slime.http.upgrade import wanted_upgrade
 from slime.hub.answers import Trouble
-from slime.hub.doorstep import Doorstep, awaited
+from slime.hub.doorstep import Porch
 from slime.hub.exchange import Exchange, Wishes
 from slime.hub.hops import COUNTED, as_recipient, one_hop_on
 from slime.hub.passage import Passage
@@ -85,6 +85,7 @@ class GatewayResource(Resource):
     def __init__(self, pool: AgentPool, door: LinkDoor, policy: GatewayPolicy, seed: CallDoor | None = None) -> None:
         super().__init__()
         self._pool = pool
+        self._porch = Porch(pool)
         self._door = door
         self._policy = policy
         self._seed = seed
@@ -109,6 +110,8 @@ class GatewayResource(Resource):
         request_id = request.request_id = self._id_prefix + b"%x" % next(self._ids)
         try:
             self._authenticate(request.head)
+            if request.channel.stranger:
+                request.site.recognise(request.channel)
             wishes = read_wishes(request.head, self._policy.patience)
             head = one_hop_on(request.head) if request.method in COUNTED else request.head
         except BadMessage as error:
@@ -132,11 +135,10 @@ class GatewayResource(Resource):
         if exchange.upgrade is not None:
             head.fields.extend(exchange.upgrade.hop_fields)
         exchange.forward_head = serialise_request_head(head)
-        size = awaited(request, self._pool.policy.replay_body)
-        if size and self._pool.serves(exchange):
-            request.receiver = Doorstep(exchange, size, self._pool.submit)
-        else:
+        if exchange.length == 0:
             self._pool.submit(exchange)
+        else:
+            self._porch.receive(exchange)
 
     def _exchange(self, request: StreamedRequest, request_id: bytes, wishes: Wishes) -> Exchange:
         if request.upgrading:

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Any
 
 from slime.hub import sockets
+from slime.hub.pace import Pace
 
 __all__ = ["ANYTHING", "PIPELINE", "UPLOAD", "Inlet", "Wait"]
 
@@ -29,6 +30,7 @@ class Inlet:
 
     :ivar pauses: the reasons why it is paused.
     :ivar wait: what the deadline is for.
+    :ivar pace: how a body arrives.
     :ivar outlives_goodbye: may the application close its end and go on listening?
     """
 
@@ -36,6 +38,7 @@ class Inlet:
         self.pauses = 0
         self.wait = Wait.NOTHING
         self.outlives_goodbye = False
+        self.pace = Pace()
         self._transport = transport
         self._seconds = seconds
         self._deadline = 0.0
@@ -66,3 +69,16 @@ class Inlet:
         """Has the application gone while nobody was reading?"""
         gone = sockets.broken if self.outlives_goodbye else sockets.hung_up
         return self.pauses != 0 and gone(self._transport.fileno())
+
+    def lag(self, whom: object, now: float, rate: int) -> float:
+        """Seconds that an application is behind the least rate at which a body has to arrive; 0 if it is up to date.
+
+        :param whom: whose body it is.
+        :param rate: bytes a second.
+        """
+        waiting = self.wait is Wait.BODY and not self.pauses
+        passed = sockets.passed(self._transport.fileno()) if waiting and rate else None
+        if passed is None:
+            self.pace.rest()
+            return 0.0
+        return self.pace.measure(whom, now, passed[1], rate)

@@ -21,9 +21,9 @@ from slime.hub.answers import Trouble
 from slime.hub.exchange import Exchange
 from slime.hub.passage import Passage
 from slime.hub.pool import AgentPool
-from slime.hub.rate import TokenBucket
 from slime.hub.request import StreamedRequest
 from slime.hub.seats import Rights
+from slime.rate import TokenBucket
 from slime.tokens import AgentClaims, RevokedToken, TokenError, verify
 from slime.tunnel.connection import TunnelConnection, TunnelLimits
 from slime.tunnel.frames import (
@@ -69,6 +69,7 @@ class LinkPolicy:
     :ivar revoked: ids of tokens that are not accepted any more.
     :ivar certified: whether agents have to show a certificate (:mod:`slime.hub.listening` sees to its being good).
     :ivar handshake_rate: agents let in a second; 0 is no limit.
+    :ivar control_rate: frames a second that an agent may send without sending anything by them; 0 is no limit.
     """
 
     secret: bytes
@@ -80,6 +81,7 @@ class LinkPolicy:
     revoked: Container[str] = frozenset()
     certified: bool = False
     handshake_rate: int = 0
+    control_rate: int = 0
 
 
 class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]
@@ -167,7 +169,7 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         policy = self._policy
         self.prefetch = frame.prefetch
         self.send(self._welcome(min(policy.prefetch, frame.prefetch)))
-        self.established(policy.ping_interval, policy.windows)
+        self.established(policy.ping_interval, policy.windows, policy.control_rate)
         self._log.info(
             "agent {agent} joined with {slots} slots from {peer}",
             agent=self.agent_name,
@@ -273,7 +275,9 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
 
     def _head(self, frame: Head) -> None:
         self._exchanges[frame.stream_id].response_head(frame)
-        if frame.length == 0:
+        if frame.interim:
+            self.tunnel.chatter += 1
+        elif frame.length == 0:
             self._free(frame.stream_id).response_end([])
 
     def _data(self, frame: Data) -> None:

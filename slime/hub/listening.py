@@ -20,6 +20,7 @@ from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.tcp import makeBinding
+from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
@@ -80,6 +81,8 @@ class Ports:
 
     def listenTCP(self, port: int, factory: IProtocolFactory, backlog: int = 50, interface: str = "") -> IListeningPort:
         """Listen; beside another hub, if that is wanted."""
+        if isinstance(factory, HAProxyWrappingFactory):
+            factory = Unaddressed(factory.wrappedFactory)
         if not self._shared:
             plain: IListeningPort = self._reactor.listenTCP(port, factory, backlog, interface)
             return plain
@@ -110,6 +113,14 @@ class Ports:
             told: IProtocolFactory = type(factory)(self._encrypted(factory.wrappedFactory, context))
             return told
         return TLSMemoryBIOFactory(context, False, factory, self._reactor)
+
+
+class Unaddressed(HAProxyWrappingFactory):
+    """Connections that a proxy makes for everybody: its address says nothing of who comes."""
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """As any other, for nobody."""
+        return super().buildProtocol(None)
 
 
 def ask_for_certificates(context: SSL.Context, authorities: Sequence[x509.Certificate]) -> None:

@@ -12,10 +12,14 @@ from zope.interface import implementer
 
 from slime.direct import Cork, Corks, DirectWriter
 from slime.hub import sockets
+from slime.hub.pace import Pace
+from slime.hub.spool import Spool
 
 __all__ = ["Outlet", "Patience"]
 
 WRITE_SLICE = 64 * 1024
+#: What a piece takes besides its bytes, at most: a stream of tokens has very small ones.
+PIECE_COST = 64
 
 
 class Patience(Protocol):
@@ -70,6 +74,9 @@ class Outlet:
         self._ending = Ending.NONE
         self._progress = 0.0
         self._unsent = 0
+        self._pace = Pace()
+        self._spool: Spool | None = None
+        self._spooled = self._weight = 0
         self._registered = True
         transport.registerProducer(self, True)
 
@@ -77,6 +84,7 @@ class Outlet:
         """Send bytes; while the application does not read they wait here, in order."""
         if self.is_blocked:
             self._backlog.append(data)
+            self._weight += len(data) + PIECE_COST
         else:
             self._direct.write(data)
 
@@ -95,8 +103,11 @@ class Outlet:
         self.is_blocked = False
         while self._backlog and not self.is_blocked:
             self._transport.write(self._next_slice())
+        if self._spooled:
+            self._give_back()
         if self.is_blocked:
             return
+        self._pace.rest()
         if self._ending is not Ending.NONE:
             self._end_now()
         elif self._owner is not None:
@@ -108,7 +119,24 @@ class Outlet:
         while self._backlog and size < WRITE_SLICE:
             pieces.append(self._backlog.popleft())
             size += len(pieces[-1])
+        self._weight -= size + len(pieces) * PIECE_COST
         return b"".join(pieces)
+
+    def spool(self, size: int, spool: Spool) -> bool:
+        """Bytes were written that nobody reads yet. May they be kept on the hub's account, so that more can come?"""
+        cost = size + PIECE_COST
+        if not spool.take(cost, self._spooled):
+            return False
+        self._spool = spool
+        self._spooled += cost
+        return True
+
+    def _give_back(self) -> None:
+        """Leave room for others that is not needed any more."""
+        unneeded = max(0, self._spooled - self._weight)
+        self._spooled -= unneeded
+        if self._spool is not None:
+            self._spool.give_back(unneeded)
 
     def stopProducing(self) -> None:
         """The connection is about to be lost; :meth:`connection_lost` follows."""
@@ -172,6 +200,8 @@ class Outlet:
         self._owner = None
         self._cork.drop()
         self._backlog.clear()
+        self._weight = 0
+        self._give_back()
         self.is_blocked = False
         self._unregister()
 
@@ -197,3 +227,11 @@ class Outlet:
             return False
         taken = self._ending is Ending.DONE and not unsent
         return now - self._progress > (patience.linger_timeout if taken else patience.send_timeout)
+
+    def lag(self, now: float, rate: int) -> float:
+        """Seconds that the application is behind the least rate at which it has to read; 0 if it is up to date.
+
+        :param rate: bytes a second.
+        """
+        passed = sockets.passed(self._transport.fileno()) if self.is_blocked and rate else None
+        return 0.0 if passed is None else self._pace.measure(self, now, passed[0], rate)

@@ -6,7 +6,7 @@ in the hub at all. How many run at an agent is the agent's own say, and the disp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,35 +17,21 @@ from twisted.python.failure import Failure
 from slime.errors import ErrorCode
 from slime.hub.answers import Trouble
 from slime.hub.dispatch import Dispatcher
-from slime.hub.exchange import Exchange, ExchangePolicy, StreamLink
+from slime.hub.exchange import Exchange, StreamLink
+from slime.hub.laggards import Laggards
 from slime.hub.patience import PatienceWheel
-from slime.hub.seats import Assignment, Balance, Decision, Rights, Seat
+from slime.hub.seats import Assignment, Decision, Rights, Seat
+from slime.hub.terms import PoolLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from twisted.internet.interfaces import IReactorTime
 
+#: Seconds that an agent has to give back a slot that was made free for somebody who did not ask to wait.
+ROOM_PATIENCE = 2.0
+
 __all__ = ["AgentLink", "AgentPool", "LinkWatcher", "PoolLimits", "Tally"]
-
-
-@dataclass(frozen=True, slots=True)
-class PoolLimits:
-    """Settings of the hub.
-
-    :ivar concurrent: exchanges in the hub at a time; 0 is no limit.
-    :ivar max_queue: exchanges that may wait, for admission and for a slot together.
-    :ivar prefetch: exchanges sent ahead to an agent for each of its slots, at most.
-    :ivar balance: which free slot serves next.
-    :ivar arrival: seconds from the start in which agents are on their way: requests wait so long, asked to or not.
-    """
-
-    concurrent: int = 0
-    max_queue: int = 10_000
-    prefetch: int = 4
-    balance: Balance = Balance.LONGEST_IDLE
-    arrival: float = 0.0
-    exchange: ExchangePolicy = field(default_factory=ExchangePolicy)
 
 
 class AgentLink(StreamLink, Protocol):
@@ -127,6 +113,7 @@ class AgentPool:
         self._pending: dict[Exchange, Deferred[DeferredSemaphore]] = {}
         self._patience: PatienceWheel[Exchange] = PatienceWheel(clock, _out_of_patience)
         self._idle: Deferred[None] | None = None
+        self.laggards = Laggards(clock, self._dispatcher, limits)
 
     # -- exchanges ------------------------------------------------------------------------------------------------
 
@@ -171,8 +158,10 @@ class AgentPool:
             self._perform(self._dispatcher.enqueue(exchange.ticket))
 
     def _patience_of(self, exchange: Exchange) -> float:
-        wishes = exchange.wishes
-        return wishes.patience if wishes.block else self._arrived - self._clock.seconds()
+        room, wishes = self.laggards.make_room(exchange), exchange.wishes
+        if wishes.block:
+            return wishes.patience
+        return ROOM_PATIENCE if room else self._arrived - self._clock.seconds()
 
     def _assign(self, exchange: Exchange, seat: Seat, ahead: bool = False) -> None:
         if not ahead:
@@ -382,7 +371,7 @@ def _arrival(exchange: Exchange) -> float:
 
 
 def _out_of_patience(exchange: Exchange) -> None:
-    exchange.fail(Trouble(ErrorCode.QUEUE_TIMEOUT))
+    exchange.fail(Trouble(ErrorCode.QUEUE_TIMEOUT if exchange.wishes.block else ErrorCode.ALL_BUSY))
 
 
 def _forget(exchange: Exchange) -> None:

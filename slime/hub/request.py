@@ -206,6 +206,10 @@ class StreamedRequest(OrdinaryRequest):
         else:
             self.channel.outlet.write(data)
 
+    def spool(self, size: int) -> bool:
+        """May so many bytes of body, written but not read yet, stay here, so that more can come?"""
+        return self.channel.outlet.spool(size, self.site.spool)
+
     def answer_end(self, trailers: Fields) -> None:
         """The response is complete; trailers are for those who asked for them (RFC 9110 section 10.1.4)."""
         if self._answer_chunked:

@@ -88,6 +88,8 @@ class SeedDoor:
             self._log.warn("an agent at {peer} was refused: its token is {reason}", peer=peer, reason=error.reason)
             Later(self._clock, request, lambda: reply(request, 401, b"Unauthorized\n"))
             return True
+        if request.channel.stranger:
+            request.site.recognise(request.channel)
         call(self, request, claims, agent_id)
         return True
 

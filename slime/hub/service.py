@@ -24,18 +24,20 @@ from slime.hub.accessline import FORMATS
 from slime.hub.admin.service import Watched, build_admin
 from slime.hub.channel import ChannelLimits
 from slime.hub.events import Herald
-from slime.hub.exchange import ExchangePolicy
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.handover import LAST_CALL, Newcomers, steer
 from slime.hub.info import AgentInfo, ExchangeInfo
 from slime.hub.links import Door, LinkPolicy
 from slime.hub.listening import hub_endpoint
 from slime.hub.observe import Observer
-from slime.hub.pool import AgentPool, PoolLimits
+from slime.hub.pace import LeastRate
+from slime.hub.pool import AgentPool
 from slime.hub.revocations import DEFAULT_STATE_DIR, Revocations
 from slime.hub.seats import Balance
 from slime.hub.seedagents import SeedDoor
 from slime.hub.site import GatewaySite
+from slime.hub.spool import SpoolLimits
+from slime.hub.terms import ExchangePolicy, Patience, PoolLimits
 from slime.log import raw_sink
 from slime.pem import certificates_in
 from slime.tunnel.growth import WindowLimits
@@ -156,7 +158,15 @@ def pool_limits(config: HubConfig) -> PoolLimits:
     """The pool's share of the settings."""
     policy = ExchangePolicy(config.max_body, config.replay_body, config.max_requeues, config.upgrade_idle)
     arrival = ARRIVAL if config.reuse_port else 0.0
-    return PoolLimits(config.concurrent, config.max_queue, config.prefetch, Balance(config.balance), arrival, policy)
+    return PoolLimits(
+        concurrent=config.concurrent,
+        max_queue=config.max_queue,
+        prefetch=config.prefetch,
+        balance=Balance(config.balance),
+        arrival=arrival,
+        patience=Patience(config.body_patience, config.reader_patience),
+        exchange=policy,
+    )
 
 
 def gateway_policy(config: HubConfig) -> GatewayPolicy:
@@ -178,6 +188,7 @@ def link_policy(config: HubConfig, revoked: Container[str] = frozenset()) -> Lin
         revoked=revoked,
         certified=config.agent_ca is not None,
         handshake_rate=config.handshake_rate,
+        control_rate=config.control_rate,
     )
 
 
@@ -191,6 +202,10 @@ def channel_limits(config: HubConfig) -> ChannelLimits:
         send_timeout=config.send_timeout,
         linger_timeout=config.linger_timeout,
         max_connections=config.max_connections,
+        max_strangers=config.max_connections_per_address,
+        proxies=TrustedProxies(config.trusted_proxies),
+        rates=LeastRate(config.min_rate, config.slow_grace),
+        spool=SpoolLimits(config.spool, config.spool_total),
     )
 
 

@@ -9,7 +9,6 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IProtocol
-from twisted.internet.protocol import Protocol
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
 from twisted.web.server import Site
@@ -17,10 +16,13 @@ from twisted.web.server import Site
 from slime.direct import Corks
 from slime.hub.answers import Answered
 from slime.hub.channel import ChannelLimits, HttpChannel
+from slime.hub.refusing import Refused, TurnedAway
 from slime.hub.request import StreamedRequest
+from slime.hub.spool import Spool
+from slime.hub.strangers import Strangers
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime, ITransport
+    from twisted.internet.interfaces import IReactorTime
     from twisted.web.resource import IResource
     from twisted.web.server import Request
 
@@ -37,6 +39,8 @@ class GatewaySite(Site):
     :ivar closing: set a little later; connections close after the answer in progress, whatever it has said.
     :ivar answered: told of every request that was answered before anybody took it.
     :ivar corks: what a piece of work writes to applications leaves when it is done.
+    :ivar spool: room for what slow applications have not read.
+    :ivar refused: connections beyond a limit.
     :ivar later: calls a function in the next turn of the reactor.
     :ivar cooperator: runs the pull producers of ordinary resources.
     """
@@ -60,7 +64,9 @@ class GatewaySite(Site):
         self.corks = corks or Corks()
         self.connections: set[HttpChannel] = set()
         self.draining = self.closing = False
-        self._turned_away = 0
+        self.spool = Spool(limits.spool)
+        self.refused = Refused()
+        self._strangers = Strangers(limits.max_strangers, limits.proxies)
         self._waiting: list[Deferred[None]] = []
 
     # -- what Twisted's Site does ------------------------------------------------------------------------------------
@@ -79,11 +85,16 @@ class GatewaySite(Site):
         return [b"http/1.1"]
 
     def buildProtocol(self, addr: IAddress | None) -> IProtocol:  # type: ignore[override]
-        """A channel for a new connection; beyond ``max_connections`` one that closes it at once."""
+        """A channel for a new connection; beyond a limit one that closes it at once."""
         if len(self.connections) >= self.limits.max_connections:
-            self._turned_away += 1
-            return _TurnedAway()
+            self.refused.total += 1
+            return TurnedAway()
+        stranger = self._strangers.come(addr)
+        if stranger is None:
+            self.refused.of(addr)
+            return TurnedAway()
         channel = HttpChannel()
+        channel.stranger = stranger
         channel.factory = self
         channel.site = self
         channel.requestFactory = self.requestFactory
@@ -107,13 +118,7 @@ class GatewaySite(Site):
     def sweep(self) -> None:
         """Enforce the deadlines of all connections. The service calls this once a second."""
         self._check(list(self.connections))
-        if self._turned_away:
-            self._log.warn(
-                "turned away {count} connections: {limit} are open, which is the limit (--max-connections)",
-                count=self._turned_away,
-                limit=self.limits.max_connections,
-            )
-            self._turned_away = 0
+        self.refused.report(self._log, self.limits)
 
     def _check(self, channels: list[HttpChannel]) -> None:
         """So many in a turn that nobody has to wait for it."""
@@ -127,8 +132,15 @@ class GatewaySite(Site):
         if len(channels) > SWEPT_AT_ONCE:
             self.later(self._check, channels[SWEPT_AT_ONCE:])
 
+    def recognise(self, channel: HttpChannel) -> None:
+        """Something permitted has come by a connection that was a stranger's so far, or it is gone."""
+        stranger, channel.stranger = channel.stranger, ""
+        self._strangers.gone(stranger)
+
     def lost(self, channel: HttpChannel) -> None:
         """A connection is gone, or belongs to somebody else."""
+        if channel.stranger:
+            self.recognise(channel)
         self.connections.discard(channel)
         if self._waiting and not self.connections:
             waiting, self._waiting = self._waiting, []
@@ -157,10 +169,3 @@ class GatewaySite(Site):
         for channel in list(self.connections):
             channel.abortConnection()
 
-
-class _TurnedAway(Protocol):
-    """One connection too many. (TLS knows no way of having no protocol at all.)"""
-
-    def makeConnection(self, transport: ITransport) -> None:
-        """Close it."""
-        transport.loseConnection()

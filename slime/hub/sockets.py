@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import select
+import socket
 import struct
 import termios
 
-__all__ = ["broken", "hung_up", "unsent"]
+__all__ = ["broken", "hung_up", "passed", "unsent"]
 
 _NUMBER = struct.Struct("@i")
+#: ``tcpi_bytes_acked`` and ``tcpi_bytes_received`` in Linux's ``struct tcp_info``, and all before them.
+_COUNTS = struct.Struct("@120x2Q")
 _BROKEN = select.POLLERR | select.POLLNVAL
 _GONE = select.POLLRDHUP | select.POLLHUP | _BROKEN
 
@@ -41,3 +44,21 @@ def unsent(descriptor: int) -> int:
         return 0
     answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
     return int(_NUMBER.unpack(answer)[0])
+
+
+def passed(descriptor: int) -> tuple[int, int] | None:
+    """Bytes that the peer's kernel has acknowledged, and that ours has received, since the connection began.
+
+    ``None`` where nobody counts: there is no socket any more, or it is not one of TCP.
+    """
+    if descriptor < 0:
+        return None
+    borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=descriptor)
+    try:
+        known = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _COUNTS.size)
+    except OSError:
+        return None
+    finally:
+        borrowed.detach()
+    acknowledged, received = _COUNTS.unpack(known.ljust(_COUNTS.size, b"\0"))
+    return acknowledged, received

@@ -35,7 +35,7 @@ from slime.tunnel.text import is_printable, make_printable
 
 __all__ = [
     "DATA_LIMIT", "DETAIL_LIMIT", "HEADER_SIZE", "HEAD_LIMIT", "MESSAGE_LIMIT", "TRAILERS_LIMIT", "data_header",
-    "decode", "encode",
+    "decode", "decode_known", "encode",
 ]  # fmt: skip
 
 #: The longest message either side sends, in bytes: 64 KiB and room for one head.
@@ -184,8 +184,13 @@ def decode(message: bytes) -> list[Frame]:
 
     :raises RemoteProtocolError: the message is empty or cut, or a payload breaks its layout.
     """
+    return decode_known(message)[0]
+
+
+def decode_known(message: bytes) -> tuple[list[Frame], int]:
+    """As :func:`decode`, and how many frames were left out."""
     frames: list[Frame] = []
-    offset, size = 0, len(message)
+    offset, size, skipped = 0, len(message), 0
     try:
         while offset < size:
             word, stream_id = _unpack_header(message, offset)
@@ -196,11 +201,13 @@ def decode(message: bytes) -> list[Frame]:
             decoder = _DECODERS.get(word >> 24)
             if decoder is not None:
                 frames.append(decoder(stream_id, message, start, offset))
+            else:
+                skipped += 1
     except struct.error:
         raise RemoteProtocolError("a frame header is cut off by its message's end") from None
     if not size:
         raise RemoteProtocolError("a message holds no frame")
-    return frames
+    return frames, skipped
 
 
 def _decode_hello(stream_id: int, message: bytes, start: int, end: int) -> Hello:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slime.errors import LocalProtocolError, RemoteProtocolError
-from slime.tunnel.codec import MESSAGE_LIMIT, decode, encode
+from slime.tunnel.codec import MESSAGE_LIMIT, decode_known, encode
 from slime.tunnel.flow import Sending, Window
 from slime.tunnel.frames import (
     Capacity,
@@ -32,7 +32,8 @@ class TunnelLimits:
 
     :ivar max_message: the longest message taken, in bytes.
     :ivar max_streams: streams live at a time.
-    :ivar chatter: frames in one message that are about the link, or lead to no event, as CREDIT does.
+    :ivar chatter: frames in one message that are about the link, or lead to no event, as CREDIT does, or are of no
+        known type.
     :ivar backlog: bytes of control frames that may go to a socket which takes no data.
     """
 
@@ -52,8 +53,8 @@ class TunnelConnection:
     to send and then takes messages until there are none. Nothing here calls back.
 
     :ivar role: which end this is.
-    :ivar chatter: frames received so far that were about the link, or led to no event, for an adapter that
-        limits their rate.
+    :ivar chatter: frames received so far that were about the link, or led to no event, or were of no known type, for
+        an adapter that limits their rate and may count others in.
     """
 
     __slots__ = (
@@ -84,7 +85,7 @@ class TunnelConnection:
         """
         if len(message) > self._limits.max_message:
             raise RemoteProtocolError("a message beyond the size limit")
-        frames = decode(message)
+        frames, skipped = decode_known(message)
         events: list[Frame] = []
         chatter = self.chatter
         receivers = self._receivers
@@ -95,7 +96,7 @@ class TunnelConnection:
             event = receiver(frame)
             if event is not None:
                 events.append(event)
-        self.chatter += len(frames) - len(events)
+        self.chatter += len(frames) - len(events) + skipped
         if self.chatter - chatter > self._limits.chatter:
             raise RemoteProtocolError("too many control frames in one message")
         return events
@@ -235,6 +236,7 @@ class TunnelConnection:
         if len(streams.live) >= self._limits.max_streams:
             raise RemoteProtocolError("too many live streams")
         terms = self._terms
-        window = Window(terms.prefetch_window if frame.prefetch else terms.window, frame.length or None)
+        left = None if frame.upgrade else frame.length
+        window = Window(terms.prefetch_window if frame.prefetch else terms.window, left)
         streams.begin(frame, window, Sending(stream_id, terms.credit))
         return frame

@@ -18,13 +18,13 @@ class TokenBucket:
         self._size = self._left = max(1.0, rate)
         self._then = now
 
-    def take(self, now: float) -> bool:
-        """May one more happen now?"""
+    def take(self, now: float, count: int = 1) -> bool:
+        """May one more happen now, or ``count`` together?"""
         if not self._rate:
             return True
         self._left = min(self._size, self._left + (now - self._then) * self._rate)
         self._then = now
-        if self._left < 1.0:
+        if self._left < count:
             return False
-        self._left -= 1.0
+        self._left -= count
         return True

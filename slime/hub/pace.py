@@ -1,0 +1,71 @@
+"""How slow an application may be: the least rate, and how far it is behind it. Pure; every time is an argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["AHEAD", "THRIFT", "LeastRate", "Pace"]
+
+#: Seconds that one who was faster than needed may rest without falling behind, at most.
+AHEAD = 1.0
+#: How many seconds' worth one has to be faster for each of these: kernels take some kilobytes for an application that
+#: reads nothing, and that must not help it.
+THRIFT = 32.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeastRate:
+    """Settings of the hub.
+
+    :ivar rate: bytes a second; 0 is no limit.
+    :ivar grace: seconds that an application may be behind it.
+    """
+
+    rate: int = 0
+    grace: float = 20.0
+
+
+class Pace:
+    """Compares what has passed with what should have, in the time that was the application's to use.
+
+    Whoever asks says how many bytes have passed by then; what lies between two questions was the application's time,
+    unless :meth:`rest` was called in between. Nothing is counted as bytes pass.
+
+    :ivar lag: seconds that the application was behind when :meth:`measure` was last asked; negative if ahead.
+    """
+
+    __slots__ = ("_seen", "_then", "_whom", "lag")
+
+    def __init__(self) -> None:
+        self.lag = 0.0
+        self._whom: object = None
+        self._then: float | None = None
+        self._seen = 0
+
+    def begin(self, whom: object, lead: float = 0.0) -> None:
+        """Somebody's time begins at the next :meth:`measure`, so many seconds ahead."""
+        self._whom, self.lag, self._then = whom, -lead, None
+
+    def rest(self) -> None:
+        """What comes until the next :meth:`measure` is not the application's time."""
+        self._then = None
+
+    def measure(self, whom: object, now: float, count: int, rate: int) -> float:
+        """The lag now.
+
+        :param whom: who uses the time; for somebody new it begins.
+        :param count: bytes that have passed, from any beginning.
+        """
+        if whom is not self._whom:
+            self.begin(whom)
+        if self._then is not None:
+            self._add((count - self._seen) / rate - (now - self._then))
+        self._then, self._seen = now, count
+        return self.lag
+
+    def _add(self, gain: float) -> None:
+        surplus = gain - max(self.lag, 0.0)
+        if gain > 0.0 and surplus > 0.0:
+            self.lag = min(self.lag, max(min(self.lag, 0.0) - surplus / THRIFT, -AHEAD))
+        else:
+            self.lag -= gain

@@ -1,0 +1,83 @@
+"""Connections beyond a limit: what becomes of them, and what the log says of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import Protocol
+
+from slime.errors import ErrorCode
+from slime.http.head import ResponseHead, serialise_response_head
+from slime.hub.answers import Trouble, answer_for
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IAddress, ITransport
+    from twisted.logger import Logger
+
+    from slime.hub.channel import ChannelLimits
+
+__all__ = ["Refused", "TurnedAway"]
+
+#: Addresses that one line of the log names.
+SHOWN = 3
+
+
+def _farewell() -> bytes:
+    answer = answer_for(Trouble(ErrorCode.TOO_MANY_CONNECTIONS), None)
+    fields = [*answer.head.fields, (b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
+    head = ResponseHead(b"1.1", answer.head.status, answer.head.reason, fields)
+    return serialise_response_head(head) + answer.body
+
+
+class TurnedAway(Protocol):
+    """One connection too many: it has an answer before it has asked, and is closed at once.
+
+    (TLS knows no way of having no protocol at all; its handshake would cost more than the answer is worth.)
+    """
+
+    ANSWER = _farewell()
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """Close it."""
+        if not ISSLTransport.providedBy(transport):
+            transport.write(self.ANSWER)
+        transport.loseConnection()
+
+
+class Refused:
+    """Counts them, for a line a second at most, whatever comes.
+
+    :ivar total: those beyond ``--max-connections``.
+    """
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self.total = self._of_one = 0
+        self._hosts: dict[str, None] = {}
+
+    def of(self, address: IAddress | None) -> None:
+        """One beyond ``--max-connections-per-address``."""
+        self._of_one += 1
+        if len(self._hosts) < SHOWN:
+            self._hosts[str(getattr(address, "host", address))] = None
+
+    def report(self, log: Logger, limits: ChannelLimits) -> None:
+        """Say how many there have been since the last time, if there have been any."""
+        if self.total:
+            log.warn(
+                "turned away {count} connections: {limit} are open, which is the limit (--max-connections)",
+                count=self.total,
+                limit=limits.max_connections,
+            )
+        if self._of_one:
+            log.warn(
+                "turned away {count} connections, of {hosts} for example: from one address no more than {limit} may be"
+                " open that have asked for nothing permitted yet (--max-connections-per-address)",
+                count=self._of_one,
+                hosts=", ".join(self._hosts),
+                limit=limits.max_strangers,
+            )
+        self._forget()

@@ -1,0 +1,77 @@
+"""Paces and the spool: pure accounts."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from slime.hub.pace import AHEAD, THRIFT, Pace
+from slime.hub.spool import Spool, SpoolLimits
+
+RATE = 500
+
+
+class PaceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.pace = Pace()
+        self.count = 10_000
+        self.now = 100.0
+        self.lag(0.0, 0)
+
+    def lag(self, seconds: float, size: int, whom: object = "somebody") -> float:
+        """What it is after so much has passed in that time."""
+        self.now += seconds
+        self.count += size
+        return self.pace.measure(whom, self.now, self.count, RATE)
+
+    def test_nothing_comes(self) -> None:
+        self.assertEqual([self.lag(1.0, 0), self.lag(0.5, 0)], [1.0, 1.5])
+
+    def test_some_comes(self) -> None:
+        self.assertAlmostEqual(self.lag(1.0, 250), 0.5)
+        self.assertAlmostEqual(self.lag(1.0, 500), 0.5)
+        self.assertAlmostEqual(self.lag(1.0, 600), 0.3)
+
+    def test_a_first_flight_is_no_merit(self) -> None:
+        """What kernels take for one who reads nothing."""
+        self.assertGreater(self.lag(0.4, 2000), -0.2)
+        self.assertGreater(self.lag(0.5, 0), 0.3)
+
+    def test_ahead(self) -> None:
+        """Who is quick may rest, but not for ever."""
+        self.assertEqual(self.lag(1.0, 10**6), -AHEAD)
+        self.assertEqual(self.lag(1.0, 10**6), -AHEAD)
+        self.assertEqual(self.lag(1.5, 0), 1.5 - AHEAD)
+
+    def test_catching_up(self) -> None:
+        """What is left over when one has caught up counts a little."""
+        self.lag(2.0, 0)
+        self.assertAlmostEqual(self.lag(1.0, int(RATE * (3 + THRIFT / 2))), -0.5)
+
+    def test_rest(self) -> None:
+        self.lag(1.0, 0)
+        self.pace.rest()
+        self.assertEqual(self.lag(100.0, 0), 1.0)
+        self.assertEqual(self.lag(1.0, 0), 2.0)
+
+    def test_somebody_else(self) -> None:
+        self.lag(1.0, 0)
+        self.assertEqual(self.lag(1.0, 0, "somebody else"), 0.0)
+
+    def test_lead(self) -> None:
+        self.pace.begin("somebody", 1.5)
+        self.assertEqual([self.lag(1.0, 0), self.lag(2.0, 0)], [-1.5, 0.5])
+
+    def test_lead_and_more(self) -> None:
+        """A lead is not lost by being quick."""
+        self.pace.begin("somebody", 1.5)
+        self.lag(0.0, 0)
+        self.assertEqual(self.lag(1.0, 10**6), -1.5)
+
+
+class SpoolTests(SynchronousTestCase):
+    def test_shares(self) -> None:
+        spool = Spool(SpoolLimits(each=100, all=150))
+        self.assertEqual([spool.take(60, 0), spool.take(41, 60), spool.take(40, 60)], [True, False, True])
+        self.assertEqual([spool.take(51, 0), spool.take(50, 0), spool.used], [False, True, 150])
+        spool.give_back(100)
+        self.assertEqual((spool.take(100, 0), spool.used), (True, 150))
