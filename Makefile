@@ -51,8 +51,8 @@ interop: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/check.txt -r requirements/interop.txt
 	$(BIN)/python -m tests.interop
 
-## settings: write the pages that follow from the tables of settings and errors anew
-settings: .venv/installed
+## settings: write the pages that follow from the tables of settings, errors and commands anew
+settings: man
 	$(BIN)/python -m slime.reference settings > docs/settings.rst
 	$(BIN)/python -m slime.reference errors > docs/errors.rst
 

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from slime.adminclient import AdminClient, AdminError
@@ -216,7 +217,10 @@ def _find(client: AdminClient, whom: str) -> Data:
         return agents[0]
     if "/" in whom:
         return {"key": whom}
-    raise AdminError(f"no linked agent is called {whom!r} (slime hub status lists them)")
+    names = [agent["name"] for agent in client.get("agents")["agents"]]
+    near = get_close_matches(whom, names, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise AdminError(f"no linked agent is called {whom!r}{hint} (slime hub status lists them)")
 
 
 def _matching(client: AdminClient, whom: str) -> list[Data]:

@@ -22,7 +22,7 @@ __all__ = ["main", "script"]
 def main(arguments: Sequence[str]) -> None:
     """Carry the command out."""
     if any(argument in ("--help", "-h") for argument in arguments):
-        sys.stdout.write(help_text(COMPLETION, 100) + _HOW_TO_USE)
+        sys.stdout.write(f"{help_text(COMPLETION, 100)}\n{_HOW_TO_USE}")
     elif len(arguments) != 1 or arguments[0] not in SHELLS:
         refuse(COMPLETION.name, f"one shell is needed: {', '.join(SHELLS)} ({COMPLETION.name} --help)")
     else:

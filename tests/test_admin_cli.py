@@ -126,6 +126,7 @@ class CommandTests(SlimeTestCase):
         for action in ("drain", "undrain", "disconnect", "revoke"):
             status, _, complaint = self.ask(action, "nobody")
             self.assertEqual((status, "no linked agent is called 'nobody'" in complaint), (1, True), complaint)
+        self.assertIn("no linked agent is called 'bta'; did you mean beta? (slime", self.ask("drain", "bta")[2])
         self.assertEqual(self.ask("undrain", "some/key")[2], "slime hub undrain: there is no such agent\n")
 
     def test_disconnect_and_revoke(self) -> None:

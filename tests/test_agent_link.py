@@ -106,7 +106,8 @@ class HandshakeTests(LinkCase):
     def test_bad_token(self) -> None:
         """The hub says which class of reason; a token is not tried again at once."""
         answer = b"HTTP/1.1 401 Unauthorized\r\nSlime-Error: unauthorized\r\n\r\n"
-        self.assertEqual(self._refused(answer), LinkEnd("the hub answers 401 unauthorized", Verdict.REFUSED))
+        expected = LinkEnd("the hub answers 401 unauthorized", Verdict.REFUSED, status=401)
+        self.assertEqual(self._refused(answer), expected)
 
     def test_no_certificate(self) -> None:
         """The way out of this refusal is another one."""
@@ -117,12 +118,12 @@ class HandshakeTests(LinkCase):
 
     def test_hub_is_draining(self) -> None:
         answer = b"HTTP/1.1 503 Service Unavailable\r\nSlime-Error: draining\r\nRetry-After: 7\r\n\r\n"
-        expected = LinkEnd("the hub answers 503 draining", Verdict.LOST, retry_after=7.0)
+        expected = LinkEnd("the hub answers 503 draining", Verdict.LOST, retry_after=7.0, status=503)
         self.assertEqual(self._refused(answer), expected)
 
     def test_not_a_hub(self) -> None:
         answer = b"HTTP/1.1 404 Not Found\r\nRetry-After: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
-        self.assertEqual(self._refused(answer), LinkEnd("the hub answers 404 Not Found", Verdict.REFUSED))
+        self.assertEqual(self._refused(answer), LinkEnd("the hub answers 404 Not Found", Verdict.REFUSED, status=404))
 
     def test_endless_patience_is_not_asked_for(self) -> None:
         for asked, believed in ((b"4000", 3600.0), (b"99999999", 0.0)):
@@ -140,7 +141,7 @@ class HandshakeTests(LinkCase):
     def test_answer_in_pieces(self) -> None:
         for byte in b"HTTP/1.1 401 No\r\n\r\n":
             self.link.dataReceived(bytes((byte,)))
-        self.assertEqual(self.ends, [LinkEnd("the hub answers 401 No", Verdict.REFUSED)])
+        self.assertEqual(self.ends, [LinkEnd("the hub answers 401 No", Verdict.REFUSED, status=401)])
 
     def test_wrong_accept(self) -> None:
         answer = (

@@ -38,6 +38,15 @@ class Files:
         self.reopened += 1
 
 
+class TerminalTests(SynchronousTestCase):
+    """A terminal that can be opened is there; one that cannot is gone, or there never was one."""
+
+    def test_terminal(self) -> None:
+        for path, expected in (("/dev/null", True), ("/dev/no/such/terminal", False)):
+            self.patch(hangup, "_TERMINAL", path)
+            self.assertIs(hangup.has_terminal(), expected)
+
+
 class HangupTests(SynchronousTestCase):
     """What becomes of it."""
 

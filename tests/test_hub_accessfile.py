@@ -150,4 +150,4 @@ class CostTests(SynchronousTestCase):
             lines: list[str] = []
             self.patch(Path, "unlink", lambda path, lines=lines: lines.extend(path.read_text().splitlines()))
             self.assertGreater(cost(name, path, 300), 0)
-            self.assertEqual((len(lines), len(set(lines)) < 5), (300, True))
+            self.assertEqual(sum("/v1/chat/completions" in line for line in lines), 300)

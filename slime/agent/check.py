@@ -91,7 +91,8 @@ async def _upstream(reactor: Any, config: AgentConfig, target: UpstreamTarget) -
     began = reactor.seconds()
     with capturedLogs() as events:
         try:
-            asking = Deferred.fromCoroutine(ask(reactor, treq, url_of(target, path), PATIENCE))
+            # treq's own timeout would end as if somebody had cancelled the request.
+            asking = Deferred.fromCoroutine(ask(reactor, treq, url_of(target, path), 2 * PATIENCE))
             answer = await asking.addTimeout(PATIENCE, reactor)
         except Exception as error:
             # Whatever keeps it from answering is what is to be told.
