@@ -13,6 +13,7 @@ from slime.options import SettingsOptions, refuse
 from slime.process import supervised
 from slime.settings import AgentConfig
 from slime.sources import load_agent
+from slime.state import state_dir
 
 __all__ = ["Options", "makeService"]
 
@@ -39,13 +40,26 @@ def makeService(options: Options) -> IService:
 
     from slime.agent.service import build_agent
 
-    check_certificates(options.config)
+    check_files(options.config)
     return supervised(reactor, build_agent(reactor, options.config), options.config.grace, options.foreground)
 
 
-def check_certificates(config: AgentConfig) -> None:
-    """End the process, with one line, over a file of certificates that cannot be used."""
+def check_files(config: AgentConfig) -> None:
+    """End the process, with one line, over a file of certificates or a state directory that cannot be used."""
     try:
         ways_out(config)
+        check_state(config)
     except ValueError as problem:
         refuse(Options.command, problem)
+
+
+def check_state(config: AgentConfig) -> None:
+    """See that there is a place for the agent's identity, unless it is given.
+
+    :raises ValueError: there is none; with words that begin with the setting's name.
+    """
+    if config.agent_id is None:
+        try:
+            state_dir(config.state_dir)
+        except ValueError as error:
+            raise ValueError(f"state-dir: {error}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.internet import TimerService
@@ -27,12 +26,13 @@ from slime.hub.links import Door, LinkPolicy
 from slime.hub.listening import hub_endpoint
 from slime.hub.observe import Observer
 from slime.hub.pool import AgentPool, PoolLimits
-from slime.hub.revocations import DEFAULT_STATE_DIR, Revocations
+from slime.hub.revocations import Revocations
 from slime.hub.seats import Balance
 from slime.hub.seedagents import SeedDoor
 from slime.hub.site import GatewaySite
 from slime.log import raw_sink
 from slime.pem import certificates_in
+from slime.state import state_dir
 from slime.tunnel.growth import WindowLimits
 
 if TYPE_CHECKING:
@@ -55,11 +55,12 @@ def build_hub(reactor: Any, config: HubConfig) -> HubService:
     """A hub as a Twisted service.
 
     :param reactor: the reactor everything runs on.
-    :raises ValueError: a ``--listen`` description is not an endpoint string, or ``--agent-ca`` holds no certificates.
+    :raises ValueError: a ``--listen`` description is not an endpoint string, ``--agent-ca`` holds no certificates, or
+        nothing can be kept in the state directory.
     """
     access = access_log(reactor, config)
     observer = Observer(time.time)
-    revoked = Revocations(state_dir(config) / "revoked")
+    revoked = Revocations(state_dir(config.state_dir))
     pool = AgentPool(reactor, pool_limits(config), both(observer.finished, access.finished), observer)
     corks = Corks()
     door = Door(reactor, pool, link_policy(config, revoked), corks)
@@ -90,11 +91,6 @@ def both(first: Callable[[Any], object], second: Callable[[Any], object]) -> Cal
 def seed_may_join(config: HubConfig) -> bool:
     """Whether agents of the earlier program are let in. They have no certificates."""
     return config.seed_agents and config.agent_ca is None
-
-
-def state_dir(config: HubConfig) -> Path:
-    """Where the hub keeps what has to outlive it."""
-    return config.state_dir or Path(DEFAULT_STATE_DIR).expanduser()
 
 
 def access_log(reactor: IReactorTime, config: HubConfig) -> AccessLog | NoAccessLog:

@@ -42,6 +42,7 @@ class GatewaySite(Site):
     """
 
     _log = Logger()
+    noisy = False
 
     def __init__(
         self,
