@@ -9,6 +9,7 @@ import errno
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, cast, runtime_checkable
 
@@ -84,7 +85,9 @@ class _Supervised(Service):
             self._explain(error)
             if self._foreground:
                 raise SystemExit(1) from None
-            raise
+            # twistd tells whoever started it, and the interpreter says it in the log again: in a line, not fifty.
+            sys.tracebacklimit = 0
+            raise error from None
 
     def _explain(self, error: CannotListenError) -> None:
         """The one thing that fails between a good configuration and a running process: the port is taken."""

@@ -165,14 +165,16 @@ def read_file(path: Path, settings: Iterable[Setting]) -> dict[str, Found]:
     """
     known = {_folded(row.key): row for row in with_files(settings) if row is not CONFIG}
     found: dict[str, Found] = {}
-    for key, value in _read_mapping(path).items():
+    for key, value in _read_pairs(path):
         setting = known.get(_folded(key))
         where = f"{key!r} in {path}"
         if setting is None:
             names = [name for row in known.values() for name in _spellings(row)]
             raise SettingError(f"{where}: there is no such setting{_nearest(key, names)}")
         if setting.name in found:
-            raise SettingError(f"{setting.key}: {where} is given twice; leave {found[setting.name].where} out")
+            other = found[setting.name].where
+            surplus = "one of them" if other == where else other
+            raise SettingError(f"{setting.key}: {where} is given twice; leave {surplus} out")
         texts = _texts_of(value, setting, where)
         if texts:
             found[setting.name] = Found(texts, where, Rank.FILE)
@@ -183,23 +185,36 @@ def _spellings(setting: Setting) -> list[str]:
     return [setting.key, setting.seed] if setting.seed else [setting.key]
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def _read_pairs(path: Path) -> list[tuple[str, Any]]:
+    """Keys and values in their order; a mapping would forget the first of two that are the same."""
     try:
-        # BaseLoader leaves every scalar as the text it is: 0123 stays four digits, and `no` stays a word.
-        content = yaml.load(path.read_text("utf-8"), yaml.BaseLoader)  # noqa: S506
+        return _pairs(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"config: cannot read {path}: {_reason(error)}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         place = _place(error)
         raise SettingError(f"config: {path} is not YAML{place}; write lines like port: 8080") from None
-    if content in (None, ""):
-        return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise SettingError(f"config: {path} does not hold settings; write lines like port: 8080")
-    return content
+    except ValueError:
+        raise SettingError(f"config: {path} does not hold settings; write lines like port: 8080") from None
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _pairs(text: str) -> list[tuple[str, Any]]:
+    """What a YAML document says, if it is a mapping of words.
+
+    :raises yaml.YAMLError: it is no YAML document.
+    :raises ValueError: it is something else.
+    """
+    # BaseLoader leaves every scalar as the text it is: 0123 stays four digits, and `no` stays a word.
+    loader = yaml.BaseLoader(text)
+    root = loader.get_single_node()
+    if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
+        return []
+    if not isinstance(root, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in root.value):
+        raise ValueError("not a mapping of words")
+    return [(key.value, loader.construct_object(value, deep=True)) for key, value in root.value]
+
+
+def _place(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     return f" (line {mark.line + 1})" if mark else ""
 
@@ -235,7 +250,7 @@ class Sources:
         """
         flags = read_flags(arguments, settings_of(config))
         named = flags.get("config") or _from_environment(CONFIG, environ)
-        path = value_of(CONFIG, named) if named else Path(environ.get("HOME", "/"), DEFAULT_FILE)
+        path = value_of(CONFIG, named) if named else Path(environ.get("HOME") or "/", DEFAULT_FILE)
         file = read_file(path, ALL_SETTINGS) if named or os.path.isfile(path) else {}
         return cls(flags, environ, file)
 

@@ -260,7 +260,8 @@ def _parse_hub_address(text: str) -> str:
         port = "" if url.port is None else f":{url.port}"
     except ValueError:
         raise ValueError(_HUB_PROBLEM) from None
-    if url.scheme not in _HUB_SCHEMES or not url.hostname or url.query or url.fragment or "@" in url.netloc:
+    known = url.scheme in _HUB_SCHEMES and url.port != 0
+    if not known or not url.hostname or url.query or url.fragment or "@" in url.netloc:
         raise ValueError(_HUB_PROBLEM)
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     path = url.path.rstrip("/").removesuffix(TUNNEL_PATH)

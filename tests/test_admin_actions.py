@@ -212,7 +212,7 @@ class RevocationTests(AdminCase):
             self.assertRaises(trouble, self.start)
         Path(self.state, "revoked").unlink()
         Path(self.state, "revoked").mkdir()
-        self.assertRaises(OSError, self.start)
+        self.assertRaises(ValueError, self.start)
 
 
 class JournalTests(AdminCase):

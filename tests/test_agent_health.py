@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseDone
 
 from slime.agent.health import STRIKES, Health, Precautions
 from slime.agent.probe import Probe
@@ -95,6 +98,31 @@ class GuardedStatusTests(HealthCase):
         self.assertEqual(self.capacities, [])
 
 
+class Answer:
+    """As treq has it.
+
+    :param end: how its body ends; ``None`` if it never does.
+    :ivar aborted: whether its connection was closed.
+    """
+
+    def __init__(self, code: int, end: Failure | None = None) -> None:
+        self.code = code
+        self.aborted = False
+        self._end = end
+
+    def deliverBody(self, protocol: Any) -> None:
+        self._reader = protocol
+        protocol.makeConnection(self)
+        protocol.dataReceived(b"body")
+        if self._end is not None:
+            protocol.connectionLost(self._end)
+
+    def abortConnection(self) -> None:
+        """As the transport of its own body."""
+        self.aborted = True
+        self._reader.connectionLost(Failure(ConnectionAborted()))
+
+
 class ProbeTests(HealthCase):
     precautions = Precautions("/ready", 2.0)
 
@@ -115,8 +143,7 @@ class ProbeTests(HealthCase):
 
     def answer(self, code: int) -> None:
         """What the next probe is answered."""
-        collect = staticmethod(lambda collector: collector(b"body") or succeed(None))
-        self.answers.append(succeed(type("Response", (), {"code": code, "collect": collect})()))
+        self.answers.append(succeed(Answer(code, Failure(ResponseDone()))))
 
     def test_readiness(self) -> None:
         """No capacity until the first good answer, none after a bad one."""
@@ -141,6 +168,28 @@ class ProbeTests(HealthCase):
         self.clock.advance(2.0)
         self.assertEqual((self.capacities, len(self.asked)), ([3, 0], 3))
         self.probe.stop()
+
+
+    def test_answer_without_end(self) -> None:
+        """It is not waited for until it is one connection of many."""
+        endless = Answer(200)
+        self.answers.append(succeed(endless))
+        self.probe.start()
+        self.assertEqual((self.capacities, endless.aborted), ([], False))
+        self.clock.advance(2.0)
+        self.assertEqual((self.capacities, endless.aborted), ([], True))
+
+    def test_broken_answer(self) -> None:
+        """Its end counts, too."""
+        self.answers.append(succeed(Answer(200, Failure(ConnectionAborted()))))
+        self.answer(200)
+        self.probe.start()
+        self.assertEqual(self.capacities, [])
+        self.clock.advance(2.0)
+        self.assertEqual(self.capacities, [3])
+        self.probe.stop()
+        self.probe.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class ShopTests(SynchronousTestCase):

@@ -8,7 +8,6 @@ from pathlib import Path
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from slime.agent import identity
 from slime.agent.identity import given_ids, kept_ids
 
 
@@ -54,7 +53,3 @@ class KeptTests(SynchronousTestCase):
         with capturedLogs() as events:
             ids = kept_ids(self.folder, ["http://a", "http://b"])
         self.assertEqual((len(set(ids)), len(events)), (2, 2))
-
-    def test_default_folder(self) -> None:
-        self.patch(identity, "DEFAULT_STATE_DIR", str(self.folder))
-        self.assertEqual(kept_ids(None, ["http://a"]), kept_ids(self.folder, ["http://a"]))

@@ -133,7 +133,7 @@ class WordTests(Case):
         line = self.refused("agent", "run", "--token=t", "--hub=h", "--upstream", "nowhere")
         self.assertTrue(line.startswith("slime agent run: upstream: --upstream: "), line)
         line = self.refused("hub", "run", "--secret=s", "--listen", "tcp:none")
-        self.assertTrue(line.startswith("slime hub run: listen: 'tcp:none' makes no endpoint: ValueError: "), line)
+        self.assertTrue(line.startswith("slime hub run: listen: 'tcp:none' makes no endpoint: invalid literal"), line)
 
     def test_certificates(self) -> None:
         """So is one in a file of certificates, and one that would keep every agent out."""
@@ -145,6 +145,29 @@ class WordTests(Case):
         self.assertIn("slime hub run: agent-ca: cannot read /gone: No such file", self.refused(*hub, "/gone"))
         authority, _ = Authority().issued.write(Path(self.mktemp()), "ca")
         self.assertIn("agent-ca: agents show certificates over TLS alone", self.refused(*hub, str(authority)))
+
+    def test_endpoint_without_its_files(self) -> None:
+        """What an endpoint needs and cannot be had is named."""
+        line = self.refused("hub", "run", "--secret=s", "--listen", "ssl:0:privateKey=/gone")
+        self.assertIn("makes no endpoint: cannot read /gone: No such file or directory; write one like tcp:", line)
+
+    def test_state(self) -> None:
+        """No hub starts that cannot know whose tokens are void; nor does anybody whose state has no place."""
+        state = Path(self.mktemp())
+        revoked = state / "revoked"
+        revoked.mkdir(parents=True)
+        hub = ("hub", "run", "--secret=s", "--admin=off", "--port=0")
+        line = self.refused(*hub, "--state-dir", str(state))
+        self.assertEqual(
+            line, f"slime hub run: state-dir: cannot read {revoked}, which says who is to stay out: Is a directory"
+        )
+        revoked.rmdir()
+        for content in (b"two words\n", b"\xff\n"):
+            revoked.write_bytes(content)
+            self.assertIn("holds a line that is no token's id", self.refused(*hub, "--state-dir", str(state)))
+        self.patch(os.path, "expanduser", str)
+        for command in (hub, ("agent", "run", "--token=t", "--hub=h", "--upstream=u:1")):
+            self.assertIn("state-dir: this user has no home directory; name", self.refused(*command))
 
     def test_demo(self) -> None:
         """The demonstration judges its own options, and its status is the command's."""

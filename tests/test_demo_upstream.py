@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from itertools import islice
 from typing import Any
 
@@ -12,7 +13,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from slime.demo.upstream import MOST_WORDS, Ask, Stage, toy_site, words
+from slime.demo.upstream import MOST_WORDS, Ask, Stage, main, toy_site, words
 
 URL = "http://toy/v1/chat/completions"
 
@@ -29,6 +30,26 @@ class WordsTests(SynchronousTestCase):
         """Answers can be compared: they depend on the prompt and on nothing else."""
         self.assertEqual(list(islice(words("a"), 50)), list(islice(words("a"), 50)))
         self.assertNotEqual(list(islice(words("a"), 50)), list(islice(words("b"), 50)))
+
+
+class CommandLineTests(SynchronousTestCase):
+    """What is not to be had ends it with one line."""
+
+    def test_numbers(self) -> None:
+        """Numbers have bounds."""
+        for arguments, reason in (
+            (["--port", "abc"], "invalid literal"),
+            (["--port", "65536"], "give one from 0 to 65535"),
+            (["--rate", "0"], "give one from 0.01 to 1000.0"),
+        ):
+            self.assertIn(reason, str(self.assertRaises(SystemExit, main, arguments).code))
+
+    def test_port_taken(self) -> None:
+        """The port may be somebody else's."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            ending = self.assertRaises(SystemExit, main, ["--port", str(taken.getsockname()[1])])
+        self.assertIn("Address already in use", str(ending.code))
+        self.assertIn("--port", str(ending.code))
 
 
 class AskTests(SynchronousTestCase):

@@ -108,8 +108,11 @@ class StartTests(Case):
 
     def test_daemon(self) -> None:
         """A daemon fails the way twistd waits for."""
+        self.addCleanup(sys.__dict__.pop, "tracebacklimit")
         error = CannotListenError("", 80, OSError(errno.EADDRINUSE, "Address already in use"))
         self.assertIn("cannot listen", self.refuse(error, foreground=False))
+        # The interpreter says it again, in a line.
+        self.assertEqual((sys.tracebacklimit, error.__suppress_context__), (0, True))
 
     def test_other_errors(self) -> None:
         """An error of our own is not dressed up."""

@@ -483,6 +483,25 @@ class FileTests(Case):
             f"app-password: 'app-password' in {path} is given twice; leave 'appPassword' in {path} out",
         )
 
+    def test_twice_the_same(self) -> None:
+        """So is one key that stands there twice, of which YAML would take the last."""
+        path = self.write("port: 1\nport: 2\n")
+        self.assertEqual(
+            self.complaint(HubConfig), f"port: 'port' in {path} is given twice; leave one of them out"
+        )
+
+    def test_depth(self) -> None:
+        """A file of nothing but brackets is refused, too."""
+        path = self.write("port: " + "[" * 5000)
+        self.assertIn(f"config: {path} is not YAML", self.complaint(HubConfig))
+
+    def test_nobody_at_home(self) -> None:
+        """Without a home there is no file of the user's, least of all in the directory of the moment."""
+        Path(".slime.yaml").write_text("port: 1\n")
+        self.addCleanup(Path(".slime.yaml").unlink)
+        for environ in ({"HOME": ""}, {}):
+            self.assertEqual(load_hub((), {**environ, "SECRET": "s"}).port, 8080)
+
     def test_shape(self) -> None:
         """A list where one value belongs, or anything nested, is refused."""
         for text in ("port: [1, 2]", "port: {a: b}", "upstream: [[a]]"):
@@ -630,7 +649,7 @@ class ValueTests(SynchronousTestCase):
     def test_no_hub_address(self) -> None:
         """What agents cannot dial is refused."""
         for text in ("", "ftp://hub", "http://", "hub:port", "hub:99999", "http://u:p@hub", "hub/?a", "hub/#a",
-                     "::1", "[::1", "a b", "http://hub\n"):
+                     "::1", "[::1", "a b", "http://hub\n", "hub:0"):
             self.assertIn("not a hub's address", str(self.assertRaises(ValueError, values.HUB_ADDRESS.parse, text)))
 
     def test_no_network(self) -> None:

@@ -16,11 +16,9 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-__all__ = ["DEFAULT_STATE_DIR", "given_ids", "kept_ids"]
+__all__ = ["given_ids", "kept_ids"]
 
 _log = Logger()
-
-DEFAULT_STATE_DIR = "~/.local/state/slime"
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -30,15 +28,14 @@ def given_ids(agent_id: str, count: int) -> list[str]:
     return [agent_id] if count == 1 else [f"{agent_id}-{number}" for number in range(1, count + 1)]
 
 
-def kept_ids(state_dir: Path | None, labels: Iterable[str]) -> list[str]:
+def kept_ids(folder: Path, labels: Iterable[str]) -> list[str]:
     """An id for each upstream, kept in files; made new where there is none yet.
 
     An id that cannot be kept is good until the process ends; that is logged.
 
-    :param state_dir: where; ``None`` for :data:`DEFAULT_STATE_DIR`.
+    :param folder: where; it need not exist.
     :param labels: what each upstream is called, without credentials.
     """
-    folder = Path(DEFAULT_STATE_DIR).expanduser() if state_dir is None else state_dir
     return [_kept(folder / name) for name in _file_names(labels)]
 
 

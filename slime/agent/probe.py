@@ -6,7 +6,10 @@ from typing import Any
 
 from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
 
 from slime.agent.health import Health, Precautions
 from slime.agent.upstream.client import UpstreamClient
@@ -52,7 +55,9 @@ class Probe:
 
     async def _status(self) -> int:
         response = await ask(self._reactor, self._treq, self._url, self._interval)
-        await response.collect(_ignore)
+        rest = _Rest()
+        response.deliverBody(rest)
+        await rest.over
         return int(response.code)
 
 
@@ -69,5 +74,22 @@ async def ask(reactor: Any, treq: HTTPClient, url: str, timeout: float) -> Any:
     return await treq.get(url, reactor=reactor, allow_redirects=False, unbuffered=True, timeout=timeout)
 
 
-def _ignore(data: bytes) -> None:
-    pass
+class _Rest(Protocol):
+    """What follows the head of an answer: read to its end, so that the connection can be used again, and forgotten.
+
+    :ivar over: fires at that end; cancelling it, as for an answer that has none, closes the connection.
+    """
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.over: Deferred[None] = Deferred(lambda _: self.transport.abortConnection())
+
+    def dataReceived(self, data: bytes) -> None:
+        """Nobody wants to know."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if reason.check(ResponseDone):
+            self.over.callback(None)
+        else:
+            self.over.errback(reason)

@@ -147,7 +147,8 @@ class LinkKeeper:
         if not isinstance(error, _EXPECTED):
             self._log.failure("dialling the hub failed", Failure(error))
         verdict = Verdict.REFUSED if isinstance(error, ProxyRefusal) else Verdict.LOST
-        return LinkEnd(f"cannot connect: {str(error) or type(error).__name__}", verdict)
+        reason = str(error).removesuffix(".") or type(error).__name__
+        return LinkEnd(f"cannot connect: {reason}", verdict)
 
     async def _stop(self, grace: float) -> None:
         # Some endpoints fail with an error of their own when they are cancelled, so cancelling alone will not do.

@@ -27,6 +27,7 @@ from slime.agent.upstream.target import UpstreamTarget
 from slime.agent.worker import Bounds, Workshop
 from slime.http.head import HeadLimits
 from slime.settings import AgentConfig
+from slime.state import state_dir
 from slime.tunnel import HEAD_LIMIT, Hello
 from slime.tunnel.growth import WindowLimits
 
@@ -151,7 +152,7 @@ def agent_ids(config: AgentConfig, targets: Sequence[UpstreamTarget]) -> list[st
     """Each agent's id, in the order of their upstreams."""
     if config.agent_id is not None:
         return given_ids(config.agent_id, len(targets))
-    return kept_ids(config.state_dir, [target.label for target in targets])
+    return kept_ids(state_dir(config.state_dir), [target.label for target in targets])
 
 
 def build_member(

@@ -14,6 +14,7 @@ from slime.options import SettingsOptions, refuse
 from slime.process import supervised
 from slime.settings import AgentConfig
 from slime.sources import load_agent
+from slime.state import state_dir
 
 __all__ = ["Options", "makeService"]
 
@@ -35,13 +36,34 @@ def makeService(options: Options) -> IService:
 
     from slime.agent.service import build_agent
 
-    check_certificates(options)
+    check_files(options)
     return supervised(reactor, build_agent(reactor, options.config), options.config.grace, options.foreground)
 
 
+def check_files(options: Options) -> None:
+    """End the process, with one line, over a file of certificates or a state directory that cannot be used."""
+    check_certificates(options)
+    try:
+        check_state(options.config)
+    except ValueError as problem:
+        refuse(options.row.name, problem)
+
+
 def check_certificates(options: Options) -> None:
-    """End the process, with one line, over a file of certificates that cannot be used."""
+    """The same, over a file of certificates alone."""
     try:
         ways_out(options.config)
     except ValueError as problem:
         refuse(options.row.name, problem)
+
+
+def check_state(config: AgentConfig) -> None:
+    """See that there is a place for the agent's identity, unless it is given.
+
+    :raises ValueError: there is none; with words that begin with the setting's name.
+    """
+    if config.agent_id is None:
+        try:
+            state_dir(config.state_dir)
+        except ValueError as error:
+            raise ValueError(f"state-dir: {error}") from None

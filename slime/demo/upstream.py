@@ -21,7 +21,7 @@ from itertools import pairwise
 from time import monotonic
 from typing import Any
 
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.python.failure import Failure
@@ -234,13 +234,25 @@ def toy_site(stage: Stage) -> Site:
     return Site(root)
 
 
+def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], float]:
+    """What reads a number within bounds from the command line."""
+
+    def read(text: str) -> float:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError(f"give one from {low} to {high}")
+        return value
+
+    return read
+
+
 class ToyOptions(Options):
     """The command line."""
 
     optParameters = [
         ["name", "n", "toy", "Name in answers and reports"],
-        ["port", "p", 0, "TCP port on the loopback interface; 0: the system's choice", int],
-        ["rate", "r", 20.0, "Words a second", float],
+        ["port", "p", 0, "TCP port on the loopback interface; 0: the system's choice", number(int, 0, 65535)],
+        ["rate", "r", 20.0, "Words a second", number(float, 0.01, 1000.0)],
     ]
 
 
@@ -258,7 +270,10 @@ def main(arguments: list[str]) -> None:
 
 def _serve(reactor: Any, options: ToyOptions) -> None:
     stage = Stage(options["name"], options["rate"], reactor, _tell)
-    port = reactor.listenTCP(options["port"], toy_site(stage), interface="127.0.0.1")
+    try:
+        port = reactor.listenTCP(options["port"], toy_site(stage), interface="127.0.0.1")
+    except CannotListenError as error:
+        sys.exit(f"slime.demo.upstream: {error}; choose another port with --port")
     _tell({"upstream": stage.name, "event": "ready", "port": port.getHost().port})
     reactor.run()
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-__all__ = ["DEFAULT_STATE_DIR", "Revocations", "is_token_id"]
+__all__ = ["Revocations", "is_token_id"]
 
-#: Where the hub keeps its file unless a setting says otherwise.
-DEFAULT_STATE_DIR = "~/.local/state/slime"
+#: What the file is called, in the state directory.
+FILE = "revoked"
 
 _ID = re.compile(r"[!\"$-~][!-~]{0,127}")
 
@@ -27,14 +27,14 @@ def is_token_id(text: str) -> bool:
 class Revocations(Container[str]):
     """The ids of void tokens; in memory, and in a file whose lines are only added to until one is taken back.
 
-    :param path: the file; it need not exist.
-    :raises OSError: it exists and cannot be read. Better no hub than one that forgot who is to stay out.
-    :raises ValueError: it exists and is something else.
+    :param folder: where the file is; neither need exist.
+    :raises ValueError: it exists and cannot be read, or is something else; with a sentence. Better no hub than one
+        that forgot who is to stay out.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._ids = dict.fromkeys(_read(path))
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._ids = dict.fromkeys(_read(self.path))
 
     def __contains__(self, token_id: object) -> bool:
         return token_id in self._ids
@@ -87,9 +87,13 @@ class Revocations(Container[str]):
 
 
 def _read(path: Path) -> list[str]:
-    if not path.exists():
+    try:
+        text = path.read_text("utf-8", "replace")
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+    except OSError as error:
+        raise ValueError(f"cannot read {path}, which says who is to stay out: {error.strerror}") from None
+    lines = [line.strip() for line in text.splitlines()]
     ids = [line for line in lines if line and not line.startswith("#")]
     strange = next((line for line in ids if not is_token_id(line)), None)
     if strange is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.internet import TimerService
@@ -32,7 +31,7 @@ from slime.hub.listening import hub_endpoint
 from slime.hub.observe import Observer
 from slime.hub.pace import LeastRate
 from slime.hub.pool import AgentPool
-from slime.hub.revocations import DEFAULT_STATE_DIR, Revocations
+from slime.hub.revocations import Revocations
 from slime.hub.seats import Balance
 from slime.hub.seedagents import SeedDoor
 from slime.hub.site import GatewaySite
@@ -40,6 +39,7 @@ from slime.hub.spool import SpoolLimits
 from slime.hub.terms import ExchangePolicy, Patience, PoolLimits
 from slime.log import raw_sink
 from slime.pem import certificates_in
+from slime.state import state_dir
 from slime.tunnel.growth import WindowLimits
 
 if TYPE_CHECKING:
@@ -74,11 +74,12 @@ def build_hub(
         (``root.putChild(b"v1", gateway)``); without it the gateway is the root. Agents come to ``/v1/agent/``, so that
         has to lead to the gateway.
     :param on_event: called with everything that happens (:mod:`slime.hub.events`).
-    :raises ValueError: a ``--listen`` description is not an endpoint string, or ``--agent-ca`` holds no certificates.
+    :raises ValueError: a ``--listen`` description is not an endpoint string, ``--agent-ca`` holds no certificates, or
+        nothing can be kept in the state directory.
     """
     access = access_log(reactor, config)
     observer, herald = Observer(time.time), Herald(reactor, on_event)
-    revoked = Revocations(state_dir(config) / "revoked")
+    revoked = Revocations(state_dir(config.state_dir))
     finished = both(observer.finished, access.finished)
     if on_event is not None:
         finished = both(finished, herald.ended)
@@ -131,11 +132,6 @@ class Watchers:
 def seed_may_join(config: HubConfig) -> bool:
     """Whether agents of the earlier program are let in. They have no certificates."""
     return config.seed_agents and config.agent_ca is None
-
-
-def state_dir(config: HubConfig) -> Path:
-    """Where the hub keeps what has to outlive it."""
-    return config.state_dir or Path(DEFAULT_STATE_DIR).expanduser()
 
 
 def access_log(reactor: IReactorTime, config: HubConfig) -> AccessLog | NoAccessLog:

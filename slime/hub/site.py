@@ -46,6 +46,7 @@ class GatewaySite(Site):
     """
 
     _log = Logger()
+    noisy = False
 
     def __init__(
         self,

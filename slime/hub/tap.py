@@ -16,6 +16,7 @@ from slime.pem import certificates_in
 from slime.process import supervised
 from slime.settings import HubConfig
 from slime.sources import load_hub
+from slime.state import state_dir
 
 __all__ = ["Options", "makeService"]
 
@@ -43,6 +44,7 @@ def makeService(options: Options) -> IService:
     check_endpoints(reactor, options.config.listen)
     check_admin(reactor, options.config)
     check_authorities(options.config)
+    check_state(options.config)
     hub = build_hub(reactor, options.config)
     Advice(options.config).setServiceParent(hub)
     return supervised(reactor, hub, options.config.grace, options.foreground)
@@ -55,8 +57,13 @@ def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "l
             serverFromString(reactor, description)
         except Exception as problem:
             # Each kind of endpoint is a plugin with exceptions of its own: a missing certificate, a bad number.
-            reason = f"{type(problem).__name__}: {problem}"
-            refuse(HUB_RUN.name, f"{setting}: {description!r} makes no endpoint: {reason}")
+            reason = str(problem)
+            if isinstance(problem, OSError):
+                reason = f"cannot read {problem.filename}: {problem.strerror}"
+            refuse(
+                HUB_RUN.name,
+                f"{setting}: {description!r} makes no endpoint: {reason}; write one like tcp:8080:interface=127.0.0.1",
+            )
 
 
 def check_admin(reactor: Any, config: HubConfig) -> None:
@@ -90,6 +97,16 @@ def check_authorities(config: HubConfig) -> None:
             "agent-ca: agents show certificates over TLS alone, and no endpoint has it; "
             "add one: --listen ssl:8443:privateKey=hub.key:certKey=hub.crt",
         )
+
+
+def check_state(config: HubConfig) -> None:
+    """End the process, with one line, over a state directory that cannot be used."""
+    from slime.hub.revocations import Revocations
+
+    try:
+        Revocations(state_dir(config.state_dir))
+    except ValueError as problem:
+        refuse(HUB_RUN.name, f"state-dir: {problem}")
 
 
 class Advice(Service):

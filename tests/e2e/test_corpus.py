@@ -81,6 +81,7 @@ class CutTests(RawTestCase):
             served = self.provider.next()
         served.answer(b"free")
         self.assertEqual(after.response().body, b"free")
+        after.close()  # trial does what addCleanup asks for before tearDown
         super().tearDown()
 
 
