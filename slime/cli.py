@@ -22,6 +22,7 @@ from slime.log import start_logging
 from slime.names import random_name
 from slime.options import SettingsOptions, refuse
 from slime.process import run_service
+from slime.reactor import install
 from slime.seed.tokens import mint_seed
 from slime.settings import RegisterConfig
 from slime.sources import load_register, takes_value
@@ -115,6 +116,7 @@ def _serve(options: SettingsOptions, make_service: Callable[[Any], IService], ar
     """Run, in the foreground, the service that ``twistd`` would run."""
     options.parseOptions(arguments)
     start_logging(options.config.log_format, options.config.log_level)
+    install()
     from twisted.internet import reactor
 
     run_service(reactor, make_service(options))
