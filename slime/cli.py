@@ -21,6 +21,7 @@ from slime.commands import Words
 from slime.log import start_logging
 from slime.options import SettingsOptions, refuse
 from slime.process import run_service
+from slime.reactor import install
 from slime.sources import words_of
 
 __all__ = ["main"]
@@ -106,6 +107,7 @@ def _serve(options: SettingsOptions, make_service: Callable[[Any], IService], ar
     """Run, in the foreground, the service that ``twistd`` would run."""
     options.parseOptions(arguments)
     start_logging(options.config.log_format, options.config.log_level)
+    install()
     from twisted.internet import reactor
 
     run_service(reactor, make_service(options))

@@ -32,11 +32,13 @@ class DirectWriter:
         """Send bytes."""
         connection = self._connection
         if connection is not None and data and _is_clear(connection):
-            sent = Connection.writeSomeData(connection, data)
-            if type(sent) is int:
-                if sent == len(data):
-                    return
-                data = data[sent:]
+            try:
+                sent = connection.socket.send(data)
+            except OSError:
+                sent = 0  # there is no room, or the connection is lost: either is the transport's to see to
+            if sent == len(data):
+                return
+            data = data[sent:]
         self._transport.write(data)
 
 
@@ -45,12 +47,12 @@ def _is_clear(connection: Any) -> bool:
 
     (``_tempDataBuffer`` and ``_writeDisconnecting`` are Twisted's own; a test holds them to what is said here.)
     """
-    return bool(
-        connection.connected
-        and not connection.dataBuffer
-        and not connection._tempDataBuffer
-        and not connection.disconnecting
-        and not connection._writeDisconnecting
+    return not (
+        connection.dataBuffer
+        or connection._tempDataBuffer
+        or not connection.connected
+        or connection.disconnecting
+        or connection._writeDisconnecting
     )
 
 

@@ -82,6 +82,10 @@ class Phase(Enum):
     OVER = "over"
 
 
+# A member of an enumeration is looked up slowly, and this one for every read.
+_OVER = Phase.OVER
+
+
 def harden(factory: WebSocketClientFactory | WebSocketServerFactory) -> None:
     """Set what both ends need on an autobahn factory: bounds on, everything else off."""
     factory.setProtocolOptions(
@@ -188,7 +192,7 @@ class HardenedWebSocket(_Base):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes of the peer's; once the link is over only their end means something."""
-        if self._phase is Phase.OVER:
+        if self._phase is _OVER:
             return
         self.data += data
         self._guarded(self.consumeData)
@@ -206,7 +210,7 @@ class HardenedWebSocket(_Base):
 
     def processData(self) -> bool:
         """Read one message, or let autobahn read what is not one; return whether to go on."""
-        if self._phase is Phase.OVER:
+        if self._phase is _OVER:
             return False
         if self.current_frame is None:
             read = plain_message(self.data, self.factory.isServer, MESSAGE_LIMIT)

@@ -32,28 +32,28 @@ def plain_message(data: bytes, masked: bool, limit: int) -> tuple[bytes, int] | 
         a message is there; ``None`` for anything else: a fragment, a control frame, text, one that is too
         long or breaks the grammar.
     """
-    if len(data) < 2:
+    have = len(data)
+    if have < 2:
         return b"", 0
     if data[0] != _BINARY or (data[1] & _MASKED != 0) is not masked:
         return None
-    size, start = _size(data)
+    size, start = data[1] & 0x7F, 2
+    if size >= 126:
+        size, start = _long_size(data)
     if not 0 <= size <= limit:
         return None
     if masked:
         start += 4
     end = start + size
-    if len(data) < end:
+    if have < end:
         return b"", 0
     payload = data[start:end]
     return (mask(payload, data[start - 4 : start]) if masked else payload), end
 
 
-def _size(data: bytes) -> tuple[int, int]:
-    """The payload's size and where the size field ends: (0, far) if not all there, (-1, 0) if not minimal."""
-    size = data[1] & 0x7F
-    if size < 126:
-        return size, 2
-    field, start, least = (_SIZE_16, 4, 126) if size == 126 else (_SIZE_64, 10, 0x10000)
+def _long_size(data: bytes) -> tuple[int, int]:
+    """A large payload's size and where the size field ends: (0, far) if not all there, (-1, 0) if not minimal."""
+    field, start, least = (_SIZE_16, 4, 126) if data[1] & 0x7F == 126 else (_SIZE_64, 10, 0x10000)
     if len(data) < start:
         return 0, len(data) + 1
     (size,) = field.unpack_from(data, 2)

@@ -34,6 +34,9 @@ STALLED_INTERVALS = 6
 #: Seconds between two signs of life, at least, whatever the peer asks for.
 SHORTEST_INTERVAL = 0.1
 
+# A member of an enumeration is looked up slowly, and this one for every frame.
+_OPEN = Phase.OPEN
+
 
 class TunnelProtocolMixin(HardenedWebSocket):
     """One end of a link, in front of an autobahn protocol: between a transport and a TunnelConnection.
@@ -65,7 +68,7 @@ class TunnelProtocolMixin(HardenedWebSocket):
     def frames_received(self, frames: Sequence[Frame]) -> None:
         """The frames of one message, at least one, valid and in order. Gives each to :meth:`frame_received`."""
         for frame in frames:
-            if self._phase is not Phase.OPEN:
+            if self._phase is not _OPEN:
                 return
             self.frame_received(frame)
 
@@ -114,31 +117,30 @@ class TunnelProtocolMixin(HardenedWebSocket):
 
         :raises LocalProtocolError: the protocol does not allow this frame here.
         """
-        if self._phase is Phase.OPEN:
+        if self._phase is _OPEN:
             self.tunnel.send(frame)
             self._sender.schedule()
 
     def send_at_leisure(self, frame: Frame) -> None:
         """As :meth:`send`, for a frame that may wait some milliseconds for others to go with it."""
-        if self._phase is Phase.OPEN:
+        if self._phase is _OPEN:
             self.tunnel.send(frame)
             self._sender.schedule_at_leisure()
 
     def consumed(self, stream_id: int, amount: int) -> None:
         """``amount`` bytes of a stream's DATA were used: the peer may send more."""
-        if self._phase is Phase.OPEN:
-            self.tunnel.consumed(stream_id, amount)
+        if self._phase is _OPEN and self.tunnel.consumed(stream_id, amount):
+            # Credit comes by the half window.
             growth = self._growth
-            if growth is not None and growth.ripe(stream_id, amount):
+            if growth is not None:
                 window = growth.judge(stream_id, self._clock.seconds(), self.rtt)
                 if window:
                     self.tunnel.resize(stream_id, window)
-            if self.tunnel.pending:
-                self._sender.schedule()
+            self._sender.schedule()
 
     def schedule_flush(self) -> None:
         """Something was queued on :attr:`tunnel` directly: let it leave when the turn ends."""
-        if self._phase is Phase.OPEN:
+        if self._phase is _OPEN:
             self._sender.schedule()
 
     def close(self, reason: str) -> None:
@@ -196,7 +198,7 @@ class TunnelProtocolMixin(HardenedWebSocket):
 
     def _flush_due(self) -> None:
         self._guarded(self._sender.flush)
-        if self._phase is Phase.OPEN:
+        if self._phase is _OPEN:
             self._guarded(self.flushed)
 
     def _resume_stream(self, stream_id: int) -> None:

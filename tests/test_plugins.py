@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from twisted.application.reactors import IReactorInstaller
 from twisted.application.service import IService, IServiceMaker
 from twisted.application.twist._options import TwistOptions
 from twisted.internet.testing import EventLoggingObserver
@@ -14,6 +15,7 @@ from twisted.plugin import getPlugins
 from twisted.scripts.twistd import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
+import slime.reactor
 from slime.agent.tap import Options as AgentOptions
 from slime.hub.tap import Advice
 from slime.hub.tap import Options as HubOptions
@@ -78,6 +80,11 @@ class PluginTests(SynchronousTestCase):
             options = twistd.subOptions
             self.assertEqual((options.config.port, options.foreground), (1, foreground))
             self.assertEqual(twistd["logger"].__qualname__, "_Log.twistd_observer")
+
+    def test_reactor(self) -> None:
+        """twistd's option --reactor knows the reactor that the command installs."""
+        (found,) = (plugin for plugin in getPlugins(IReactorInstaller) if plugin.shortName == "slime")
+        self.assertEqual(found.moduleName, slime.reactor.__name__)
 
     def test_under_twist(self) -> None:
         """Twisted's newer program, which has no daemons and its own log formats, runs the services too."""

@@ -17,6 +17,7 @@ from slime.http.fields import Fields, tokens
 from slime.http.head import RequestHead, ResponseHead
 from slime.http.route import Route, forwarded_element
 from slime.http.upgrade import Upgrade
+from slime.record import record
 
 __all__ = [
     "HOP_BY_HOP",
@@ -72,10 +73,11 @@ _NOTED_WITH_CREDENTIALS = _NOTED | {b"authorization"}
 _OURS = (OWN, b"slime_", b"x_forwarded_", b"x_forwarded-", b"x-forwarded_")
 _OURS_AND_CLAIMS = (*_OURS, b"x-forwarded-")
 _NO_PREFIX = b"\xff"
+_VIA = {version: (b"Via", version + b" " + VIA) for version in (b"1.0", b"1.1")}
 _NO_ROUTE = Route()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Peer:
     """Who sent a request.
 
@@ -105,7 +107,7 @@ class UpstreamAddress:
     preserve_host: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Added:
     """What the hub tells an application about its exchange: who answered it, and its number in the logs."""
 
@@ -124,13 +126,9 @@ def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
     hosts = [value for name, value in told if name == b"host"]
     if head.version == b"1.0":
         kept = _as_1_0(kept, hosts)
-    return [
-        *kept,
-        *_trailers_wanted(told),
-        *_way(peer, hosts, told),
-        (b"Via", head.version + b" " + VIA),
-        (b"Slime-Request-Id", request_id),
-    ]
+    trailers = _trailers_wanted(told)
+    way = _way(peer, hosts, told)
+    return [*kept, *trailers, *way, _VIA[head.version], (b"Slime-Request-Id", request_id)]
 
 
 def _way(peer: Peer, hosts: list[bytes], told: Fields) -> Fields:
@@ -141,7 +139,7 @@ def _way(peer: Peer, hosts: list[bytes], told: Fields) -> Fields:
         (b"X-Forwarded-Proto", route.scheme or peer.scheme.encode("ascii")),
         *[(b"X-Forwarded-Host", host) for host in ([route.host] if route.host else hosts)],
     ]
-    if any(name == b"forwarded" for name, _ in told):
+    if b"forwarded" in dict(told):
         ours = forwarded_element(peer.address, peer.scheme, *hosts[:1])
         way.append((b"Forwarded", b", ".join(filter(None, [route.forwarded, ours]))))
     return way
@@ -198,7 +196,7 @@ def client_response_fields(head: ResponseHead, added: Added, method: bytes = b"G
     """
     return [
         *agent_response_fields(head, method),
-        (b"Via", head.version + b" " + VIA),
+        _VIA[head.version],
         (b"Slime-Agent-Id", added.agent_id),
         (b"Slime-Agent-Name", added.agent_name),
         (b"Slime-Request-Id", added.request_id),
@@ -245,5 +243,7 @@ def _named_in(options: bytes) -> frozenset[bytes]:
 def _trailers_wanted(told: Fields) -> Fields:
     """``TE: trailers`` if that was said, whatever else was (RFC 9110 section 10.1.4)."""
     codings = tokens(told, b"te")
+    if not codings:
+        return []
     wanted = any(coding.split(b";")[0].rstrip(b" \t") == b"trailers" for coding in codings)
     return [(b"TE", b"trailers")] if wanted else []

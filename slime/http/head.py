@@ -27,6 +27,7 @@ from slime.http.fields import (
     without_space_before_colons,
 )
 from slime.http.target import is_authority, origin_form, same_authority
+from slime.record import record
 
 __all__ = [
     "DEFAULT",
@@ -74,7 +75,7 @@ class HeadLimits:
 DEFAULT = HeadLimits()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestHead:
     """A request's line and fields; ``version`` is ``b"1.1"`` or ``b"1.0"``."""
 
@@ -84,7 +85,7 @@ class RequestHead:
     fields: Fields
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResponseHead:
     """A response's status line and fields; ``version`` is ``b"1.1"`` or ``b"1.0"``."""
 

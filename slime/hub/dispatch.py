@@ -178,22 +178,22 @@ class Dispatcher:
 
     def _note(self, seat: Seat) -> None:
         """Keep the class's lists true after a change to one of its agents."""
-        group = seat.group
+        group, slots = seat.group, seat.slots
         taken = len(seat.tickets)
-        if taken < seat.slots:
+        if taken < slots:
             if seat not in group.idle:
                 group.idle[seat] = next(self._idle_since)
         else:
             group.idle.pop(seat, None)
-        _keep(group.busy, seat, 0 < seat.slots <= taken)
-        _keep(group.holders, seat, 0 < seat.slots < taken)
+        _keep(group.busy, seat, 0 < slots <= taken)
+        _keep(group.holders, seat, 0 < slots < taken)
 
     def _fill(self, seat: Seat) -> list[Decision]:
         """The seat changed: seat who waits, then send ahead, then call back who would gain."""
         made: list[Decision] = []
         group = seat.group
         while self.waiting and seat.free:
-            queue = min((one for one in self._queues.values() if group in one.classes), key=_age, default=None)
+            queue = self._oldest_for(group)
             if queue is None:
                 break
             ticket = queue.head
@@ -205,6 +205,11 @@ class Dispatcher:
         if seat.free:
             made += self._call_back(seat)
         return made
+
+    def _oldest_for(self, group: _Class) -> Queue | None:
+        """The queue whose head has waited longest of those that the class may serve."""
+        queues = [queue for queue in self._queues.values() if group in queue.classes]
+        return min(queues, key=_age) if queues else None
 
     def _send_ahead(self) -> list[Decision]:
         made: list[Decision] = []
@@ -278,19 +283,20 @@ class Dispatcher:
 
 
 def _keep(seats: OrderedDict[Seat, None], seat: Seat, wanted: bool) -> None:
-    if not wanted:
+    if wanted:
+        seats.setdefault(seat, None)
+    else:
         seats.pop(seat, None)
-    elif seat not in seats:
-        seats[seat] = None
 
 
 def _soonest(queue: Queue) -> Seat | None:
     """The agent with room that would start the queue's next ticket first; none if one without room is far better."""
     seats = [seat for group in queue.classes for seat in islice(group.busy, LOOK)]
-    best = min((seat for seat in seats if seat.room > 0), key=_next_start, default=None)
-    if best is None or best.next_start > TOO_LATE * min(map(_next_start, seats)):
+    places = [seat for seat in seats if seat.room > 0]
+    if not places:
         return None
-    return best
+    best = min(places, key=_next_start)
+    return best if best.next_start <= TOO_LATE * min(map(_next_start, seats)) else None
 
 
 def _next_start(seat: Seat) -> float:

@@ -53,6 +53,11 @@ class Stage(Enum):
     OVER = auto()
 
 
+# A member of an enumeration is looked up slowly, and these for every request or piece of one.
+_WAITING, _RUNNING, _ANSWERING, _OVER = Stage
+_NOT_STARTED, _STARTED = Started.NO, Started.YES
+
+
 class StreamLink(Protocol):
     """What an exchange needs of an agent's link."""
 
@@ -128,7 +133,7 @@ class Exchange:
         self.forward_head = b""
         self.ticket = Ticket(self, wishes.scope, scope_path(request.path))
         self.link: StreamLink | None = None
-        self.started = Started.NO
+        self.started = _NOT_STARTED
         self.outcome = ""
         self.status = 0
         self.agent_name = ""
@@ -137,7 +142,7 @@ class Exchange:
         self.queued_at = self.assigned_at = self.started_at = self.answered_at = self.finished_at = 0.0
         self._keeper = keeper
         self._policy = keeper.policy
-        self._stage = Stage.WAITING
+        self._stage = _WAITING
         self._stream_id = 0
         self._kept: list[bytes] | None = []
         self._trailers: Fields | None = None
@@ -151,7 +156,7 @@ class Exchange:
     @property
     def over(self) -> bool:
         """Has the application its answer, or left?"""
-        return self._stage is Stage.OVER
+        return self._stage is _OVER
 
     # -- from the application -------------------------------------------------------------------------------------
 
@@ -163,7 +168,7 @@ class Exchange:
             return
         if self._kept is not None:
             self._kept.append(data)
-        if self._stage is not Stage.WAITING:
+        if self._stage is not _WAITING:
             self._send_body(data)
         elif self.bytes_in >= self._policy.replay_body:
             self.request.pause_body()
@@ -186,7 +191,7 @@ class Exchange:
 
     def left(self) -> None:
         """The application is gone: so is the need for a slot, a place in the queue or the upstream's work."""
-        if not self.over:
+        if self._stage is not _OVER:
             self._let_go(ErrorCode.CANCELLED)
             self._finish("left")
 
@@ -202,12 +207,13 @@ class Exchange:
         """This agent is to have it, in a slot or ``ahead`` of one. What is here of the body goes with the head."""
         self.link = link
         self.agent_name = link.agent_name
-        self._stage = Stage.RUNNING
+        self._stage = _RUNNING
         self._stream_id = link.open(self, ahead)
         waiting = 0
-        for data in self._kept or ():
-            waiting = link.send_body(self._stream_id, data)
-        self._trim_kept()
+        if self._kept:
+            for data in self._kept:
+                waiting = link.send_body(self._stream_id, data)
+            self._trim_kept()
         if self._trailers is not None and self.length != 0:
             link.end_body(self._stream_id, self._trailers)
         if waiting <= QUEUED_HIGH:
@@ -224,7 +230,7 @@ class Exchange:
             return
         self._let_go(ErrorCode.CANCELLED)
         self.status = self.status or trouble.code.status
-        self._stage = Stage.OVER
+        self._stage = _OVER
         self.request.fail(trouble, self.request_id)
         self._finish(trouble.code.slug)
 
@@ -232,8 +238,9 @@ class Exchange:
 
     def upstream_started(self) -> None:
         """The agent has begun the upstream call: from now on the request may have had an effect."""
-        self.started = Started.YES
-        self._trim_kept()
+        self.started = _STARTED
+        if self._kept:
+            self._trim_kept()
         self._keeper.started(self)
 
     def response_head(self, frame: Head) -> None:
@@ -242,12 +249,12 @@ class Exchange:
         :raises RemoteProtocolError: the head is not what an agent may send.
         """
         head = self._validated(frame)
-        if self.over:
+        if self._stage is _OVER:
             return
         if frame.interim:
             self.request.answer_interim(head)
             return
-        self._stage = Stage.ANSWERING
+        self._stage = _ANSWERING
         self._keeper.answering(self)
         self._kept = None
         self.status = head.status
@@ -269,10 +276,11 @@ class Exchange:
 
     def response_data(self, data: bytes) -> None:
         """Some of the answer's body."""
-        if self.over:
+        if self._stage is _OVER:
             return
-        self.request.answer_data(data)
-        if self.request.write_blocked and (self.switched or not self.request.spool(len(data))):
+        request = self.request
+        request.answer_data(data)
+        if request.write_blocked and (self.switched or not request.spool(len(data))):
             self._unread += len(data)
             self._keeper.laggards.watch(self)
         elif self.link is not None:
@@ -281,8 +289,8 @@ class Exchange:
     def response_end(self, trailers: Fields) -> None:
         """The answer is complete, and the slot is free."""
         self.link = None
-        if not self.over:
-            self._stage = Stage.OVER
+        if self._stage is not _OVER:
+            self._stage = _OVER
             self.request.answer_end(trailers)
             self._finish("ok")
 
@@ -313,16 +321,16 @@ class Exchange:
         link, self.link = self.link, None
         if self.over or link is None:
             return
-        if self._stage is Stage.ANSWERING:
-            self._stage = Stage.OVER
+        if self._stage is _ANSWERING:
+            self._stage = _OVER
             self.request.answer_abort()
             self._finish(ErrorCode.AGENT_LOST.slug)
             return
-        if self.started is Started.NO and link.was_flushed(self._stream_id):
+        if self.started is _NOT_STARTED and link.was_flushed(self._stream_id):
             self.started = Started.UNKNOWN
         fields = [(b"Slime-Started", self.started.value.encode("ascii"))]
         trouble = Trouble(ErrorCode.AGENT_LOST, "", fields)
-        if self.started is Started.NO or self._repeatable():
+        if self.started is _NOT_STARTED or self._repeatable():
             self._try_elsewhere(trouble)
         else:
             self.fail(trouble)
@@ -336,7 +344,7 @@ class Exchange:
     def _trim_kept(self) -> None:
         """Until it has begun the request may have to go to another agent, and that is nobody's fault."""
         limit = self._policy.replay_body
-        if self.started is Started.NO:
+        if self.started is _NOT_STARTED:
             limit = max(limit, UNSTARTED_BODY)
         if self.bytes_in > limit:
             self._kept = None
@@ -350,14 +358,14 @@ class Exchange:
             self.fail(trouble)
             return
         self.requeues += 1
-        self._stage = Stage.WAITING
-        self.started = Started.NO
+        self._stage = _WAITING
+        self.started = _NOT_STARTED
         self.started_at = 0.0
         if not self._keeper.give_elsewhere(self):
             self.fail(trouble)
 
     def _let_go(self, code: ErrorCode) -> None:
-        if self._stage is Stage.WAITING:
+        if self._stage is _WAITING:
             self._keeper.withdraw(self)
         elif self.link is not None:
             self.link.reset(self._stream_id, code)
@@ -365,6 +373,6 @@ class Exchange:
     def _finish(self, outcome: str) -> None:
         if not self.outcome:
             self.outcome = outcome
-            self._stage = Stage.OVER
+            self._stage = _OVER
             self._kept = None
             self._keeper.finished(self)

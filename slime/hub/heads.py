@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slime.errors import BadMessage, RemoteProtocolError
-from slime.http.head import HeadLimits, ResponseHead, parse_response_head
+from slime.http.head import HeadLimits, ResponseHead, read_response_head
 from slime.tunnel import HEAD_LIMIT
 
 if TYPE_CHECKING:
@@ -27,6 +27,6 @@ def read_head(frame: Head) -> ResponseHead:
     if not frame.head.endswith(END_OF_HEAD):
         raise RemoteProtocolError("a response head has no end")
     try:
-        return parse_response_head(frame.head[: -len(END_OF_HEAD)], LIMITS)
+        return read_response_head(frame.head[:-2], LIMITS, b"")[0]
     except BadMessage as error:
         raise RemoteProtocolError(f"response head: {error.detail}") from None

@@ -44,6 +44,7 @@ from slime.tunnel.frames import (
 from slime.tunnel.greeting import VERSION
 from slime.tunnel.growth import WindowLimits
 from slime.tunnel.states import Role
+from slime.websocket import Phase
 from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["Door", "HubLink", "LinkPolicy"]
 
 MAX_SLOTS = 4096
+_OPEN = Phase.OPEN
 CHALLENGE = [(b"WWW-Authenticate", b'Bearer realm="slime"')]
 CERTIFICATE_CHALLENGE = [(b"WWW-Authenticate", b'Certificate realm="slime"')]
 
@@ -148,13 +150,13 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
 
     def frames_received(self, frames: Sequence[Frame]) -> None:
         """Frames of one message: an application gets all that it has for it in one piece."""
-        self._corks.during(super().frames_received, frames)
+        self._corks.during(self._handle, frames)
 
-    def frame_received(self, frame: Frame) -> None:
-        """One valid frame of the agent's."""
-        handler = _HANDLERS.get(type(frame))
-        if handler is not None:
-            handler(self, frame)
+    def _handle(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            if self._phase is not _OPEN:
+                return
+            _HANDLERS[type(frame)](self, frame)
 
     def _hello(self, frame: Hello) -> None:
         if VERSION not in frame.versions:

@@ -81,7 +81,8 @@ class Seat:
     @property
     def free(self) -> int:
         """Slots that could take a ticket now; never negative, though ``slots`` may shrink below what runs."""
-        return max(0, self.slots - len(self.tickets))
+        free = self.slots - len(self.tickets)
+        return free if free > 0 else 0
 
     @property
     def held(self) -> int:
@@ -91,16 +92,16 @@ class Seat:
     @property
     def room(self) -> int:
         """Tickets that may be sent ahead now."""
-        return self.slots * (1 + self.depth) - len(self.tickets) if self.slots else 0
+        slots = self.slots
+        return slots * (1 + self.depth) - len(self.tickets) if slots else 0
 
     @property
     def depth(self) -> int:
         """How many tickets for each slot are worth holding: what the agent could finish in one round trip."""
-        mean = self.service_time
-        if mean is None:
-            return min(self.prefetch, 1)
-        worth = math.ceil(self.rtt / mean) if mean > 0.0 else self.prefetch
-        return min(self.prefetch, max(1, worth))
+        mean, most = self.service_time, self.prefetch
+        if mean is None or 0.0 < mean >= self.rtt:
+            return 1 if most else 0
+        return min(most, math.ceil(self.rtt / mean)) if mean > 0.0 else most
 
     @property
     def next_start(self) -> float:

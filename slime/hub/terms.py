@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from slime.hub.seats import Balance
+from slime.record import record
 
 __all__ = ["ExchangePolicy", "Patience", "PoolLimits", "Wishes"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Wishes:
     """What the application asked of the hub by ``Slime-*`` fields.
 

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable
 
 from slime.errors import ErrorCode, LocalProtocolError, RemoteProtocolError
+from slime.record import Fields
 from slime.tunnel.frames import (
     Capacity,
     Credit,
@@ -30,7 +31,6 @@ from slime.tunnel.frames import (
     Welcome,
 )
 from slime.tunnel.greeting import dump_greeting, load_hello, load_welcome
-from slime.tunnel.record import Fields
 from slime.tunnel.text import is_printable, make_printable
 
 __all__ = [

@@ -167,12 +167,13 @@ class TunnelConnection:
         streams.begin(frame, Window(terms.window), Sending(stream_id, credit, length or None))
         return stream_id
 
-    def consumed(self, stream_id: int, size: int) -> None:
+    def consumed(self, stream_id: int, size: int) -> int:
         """This end has used ``size`` bytes of DATA it received, so that the peer may send more.
 
+        :returns: the credit that the peer is granted for them now, mostly 0.
         :raises LocalProtocolError: that is more than it received.
         """
-        self._streams.consumed(stream_id, size)
+        return self._streams.consumed(stream_id, size)
 
     def resize(self, stream_id: int, window: int) -> None:
         """Let ``window`` bytes of the stream be under way from now on; it may grow and shrink."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import field
 
 from slime.errors import ErrorCode
+from slime.record import Fields, record
 from slime.tunnel.greeting import Hello, Welcome
-from slime.tunnel.record import Fields, record
 
 __all__ = [
     "Capacity", "Credit", "Data", "Drain", "End", "Frame", "Head", "Hello", "Open", "Ping", "Pong", "Refused",

@@ -29,14 +29,13 @@ class WindowLimits:
 
 
 class _Use:
-    """What one stream uses: its window, and what it has used of it since a moment."""
+    """What one stream uses: its window, and when it had used half of one last."""
 
-    __slots__ = ("since", "used", "window")
+    __slots__ = ("since", "window")
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, since: float) -> None:
         self.window = window
-        self.used = 0
-        self.since: float | None = None
+        self.since = since
 
 
 class Growth:
@@ -52,19 +51,14 @@ class Growth:
         self._streams: dict[int, _Use] = {}
         self.grown = 0
 
-    def ripe(self, stream_id: int, size: int) -> bool:
-        """Count bytes that were used; says whether they are enough to ask :meth:`judge`."""
-        use = self._streams.get(stream_id)
-        if use is None:
-            use = self._streams[stream_id] = _Use(self._limits.start)
-        use.used += size
-        return use.used * 2 >= use.window
-
     def judge(self, stream_id: int, now: float, rtt: float | None) -> int:
         """Half a window has been used: the window to have from now on, or 0 for the one there is."""
-        use = self._streams[stream_id]
-        since, use.since, use.used = use.since, now, 0
-        if since is None or rtt is None or rtt < NEAR or now - since > rtt:
+        use = self._streams.get(stream_id)
+        if use is None:
+            self._streams[stream_id] = _Use(self._limits.start, now)
+            return 0
+        since, use.since = use.since, now
+        if rtt is None or rtt < NEAR or now - since > rtt:
             return 0
         more = min(use.window, self._limits.stream - use.window, self._limits.link - self.grown)
         if more <= 0:
@@ -78,7 +72,7 @@ class Growth:
 
         Streams that are over are among them, as nobody tells of their end.
         """
-        idle = [key for key, use in self._streams.items() if use.since is None or use.since < before]
+        idle = [key for key, use in self._streams.items() if use.since < before]
         shrunk = {}
         for stream_id in idle:
             use = self._streams.pop(stream_id)

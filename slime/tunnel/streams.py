@@ -89,11 +89,17 @@ class Streams:
             if stream.phase is _OVER:
                 del self.live[stream_id]
 
-    def consumed(self, stream_id: int, size: int) -> None:
-        """This end has used bytes it received."""
+    def consumed(self, stream_id: int, size: int) -> int:
+        """This end has used bytes it received; the credit that it grants for them now, mostly 0.
+
+        :raises LocalProtocolError: that is more than it received.
+        """
         stream = self.live.get(stream_id)
-        if stream is not None and stream.phase not in self._deaf:
-            self._grant(stream_id, stream.window.consumed(size))
+        if stream is None or stream.phase in self._deaf:
+            return 0
+        credit = stream.window.consumed(size)
+        self._grant(stream_id, credit)
+        return credit
 
     def resize(self, stream_id: int, size: int) -> None:
         """Make a stream's window larger or smaller."""

@@ -1,4 +1,4 @@
-"""What every frame is made with: a record that type checkers hold frozen and that is cheap to make."""
+"""What frames, heads and their like are: records that type checkers hold frozen, and that are cheap to make."""
 
 from __future__ import annotations
 
@@ -27,6 +27,6 @@ def record(cls: type[_T]) -> type[_T]:
     """A dataclass with slots, compared by value, that nobody may change.
 
     The type checker enforces the last; ``frozen=True`` would do it at run time and triples the cost of making
-    one, which is a tenth of what a small exchange costs the link.
+    one, and an exchange makes a dozen.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)
