@@ -44,7 +44,7 @@ CONFIGS = {
 #: Seconds that a busy machine may take for a step.
 PATIENCE = 60.0
 #: Of other programs, or of every command.
-FOREIGN = {"--help", "--version", "--once", "--nodaemon", "--now"}
+FOREIGN = {"--help", "--version", "--once", "--nodaemon", "--reactor", "--now"}
 #: Asked of whoever changes something by the admin site.
 OPERATORS_FIELD = "Slime-Admin"
 #: Never sent to an application: nothing was wrong, nobody is there, or the connection speaks HTTP no longer.
