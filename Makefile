@@ -46,7 +46,8 @@ fuzz: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check atheris==3.0.0
 	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
-## interop: clients and servers of other makers, with slime between them and without; needs curl and Node
+## interop: clients and servers of other makers, with slime between them and without; needs curl, Node and
+## chromium-driver
 interop: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/check.txt -r requirements/interop.txt
 	$(BIN)/python -m tests.interop

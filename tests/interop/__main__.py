@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 
@@ -16,24 +16,26 @@ from slime.demo.children import Child
 from slime.demo.fleet import AgentProcess, HubProcess
 from tests.interop.cases import ASKS, ONLY_CURL, Ask
 from tests.interop.drivers import DRIVERS, Answer
-from tests.interop.sdk import with_openai
+from tests.interop.page import with_gradio
+from tests.interop.sdk import Seen, with_openai
 
 SECRET = "an interop secret, thirty-two bytes"
 #: Fields that may differ: those of one hop, the time, and what slime adds.
 APART = frozenset(
     "connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length date via".split()
 )
+LIBRARIES = ("requests", "httpx", "aiohttp", "openai", "httpbin", "gradio")
 ADDED = frozenset("Via Host X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host Slime-Request-Id Connection".split())
 
 
 @contextmanager
-def through(upstream: int) -> Iterator[int]:
-    """A hub with one agent in front of an upstream; the hub's port."""
+def through(upstream: int, *options: str) -> Iterator[int]:
+    """A hub with one agent, which has these options, in front of an upstream; the hub's port."""
     with ExitStack() as stack:
         hub = HubProcess(SECRET)
         stack.callback(hub.child.end)
-        address = f"127.0.0.1:{hub.port}"
-        agent = AgentProcess("interop", address, hub.token("interop"), "--upstream", f"127.0.0.1:{upstream}")
+        address, asks = f"127.0.0.1:{hub.port}", ("--upstream", f"127.0.0.1:{upstream}", *options)
+        agent = AgentProcess("interop", address, hub.token("interop"), *asks)
         stack.callback(agent.child.end)
         hub.wait_for_agent("interop")
         yield hub.port
@@ -85,9 +87,9 @@ def compare(name: str, asks: Sequence[Ask], direct: int, proxied: int) -> list[s
     return [f"{ask.name}: {one} is not {other}" for ask, one, other in pairs if one != other]
 
 
-def compare_sdk(direct: int, proxied: int) -> tuple[int, list[str]]:
-    """The SDK both ways: how much was asked, and what differs."""
-    one, other = (with_openai(f"http://127.0.0.1:{port}", str(port)) for port in (direct, proxied))
+def compare_seen(ask: Callable[[str, str], Seen], direct: int, proxied: int) -> tuple[int, list[str]]:
+    """A library both ways: how much was asked, and what differs."""
+    one, other = (ask(f"http://127.0.0.1:{port}", str(port)) for port in (direct, proxied))
     return len(one), [f"{name}: {one[name]} is not {other[name]}" for name in one if one[name] != other[name]]
 
 
@@ -99,14 +101,16 @@ def report(name: str, asked: int, different: Sequence[str]) -> bool:
 
 def main(names: Sequence[str]) -> int:
     """Run everything, or some clients."""
-    print(", ".join(f"{name} {version(name)}" for name in ("requests", "httpx", "aiohttp", "openai", "httpbin")))
+    print(", ".join(f"{name} {version(name)}" for name in LIBRARIES))
     wrong = False
     with serving("httpbin") as direct, through(direct) as proxied:
         for name in names or DRIVERS:
             asks = [*ASKS, *ONLY_CURL] if name == "curl" else ASKS
             wrong |= report(name, len(asks), compare(name, asks, direct, proxied))
     with serving("openai") as direct, through(direct) as proxied:
-        wrong |= report("openai", *compare_sdk(direct, proxied))
+        wrong |= report("openai", *compare_seen(with_openai, direct, proxied))
+    with serving("gradio") as direct, through(direct, "--num-worker", "8") as proxied:
+        wrong |= report("gradio", *compare_seen(with_gradio, direct, proxied))
     return int(wrong)
 
 

@@ -1,4 +1,4 @@
-"""What answers: httpbin under waitress, and a server that speaks as OpenAI's does.
+"""What answers: httpbin under waitress, a server that speaks as OpenAI's does, and a program of Gradio's.
 
 ``python -m tests.interop.upstreams KIND`` prints its port and serves until its standard input ends.
 """
@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+
+from benchmarks.machine import free_port
+from tests.interop.app import serve
 
 ERRORS = {
     "400": (400, {}, "invalid_request_error"), "401": (401, {}, "authentication_error"),
@@ -90,19 +93,36 @@ def events(cut: bool) -> Iterator[bytes]:
         yield b"data: [DONE]\n\n"
 
 
+def serve_openai() -> int:
+    """Serve; the port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OpenAI)
+    Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port
+
+
+def serve_httpbin() -> int:
+    """Serve; the port."""
+    import httpbin
+    import waitress
+
+    server = waitress.create_server(httpbin.app, host="127.0.0.1", port=0, threads=8)
+    Thread(target=server.run, daemon=True).start()
+    return int(server.effective_port)
+
+
+def serve_gradio() -> int:
+    """Serve; the port."""
+    port = free_port()
+    serve(port)
+    return port
+
+
+SERVE = {"openai": serve_openai, "httpbin": serve_httpbin, "gradio": serve_gradio}
+
+
 def main(kind: str) -> None:
     """Serve."""
-    if kind == "openai":
-        server = ThreadingHTTPServer(("127.0.0.1", 0), OpenAI)
-        port, serve = server.server_port, server.serve_forever
-    else:
-        import httpbin
-        import waitress
-
-        httpbin_server = waitress.create_server(httpbin.app, host="127.0.0.1", port=0, threads=8)
-        port, serve = httpbin_server.effective_port, httpbin_server.run
-    Thread(target=serve, daemon=True).start()
-    print(f"port={port}", flush=True)
+    print(f"port={SERVE[kind]()}", flush=True)
     sys.stdin.read()
 
 
