@@ -23,8 +23,8 @@ _TERMINAL = "/dev/tty"
 class Reopening(Protocol):
     """A service that writes to files which somebody may move away."""
 
-    def reopen(self) -> None:
-        """Close them, and go on in new ones of the same names."""
+    def reopen(self) -> bool:
+        """Close them, and go on in new ones of the same names; whether there are any."""
 
 
 def has_terminal() -> bool:
@@ -64,9 +64,7 @@ class Hangup:
         if self._attended and not has_terminal():
             self._log.info("the terminal is gone: stopping")
             self._stop()
-        elif isinstance(self._service, Reopening):
-            self._service.reopen()
-        else:
+        elif not (isinstance(self._service, Reopening) and self._service.reopen()):
             self._log.info("SIGHUP: there is no file to open anew")
 
     def _stop(self) -> None:

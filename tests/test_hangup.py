@@ -33,9 +33,11 @@ class Files:
     """A service with files."""
 
     reopened = 0
+    there = True
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         self.reopened += 1
+        return self.there
 
 
 class TerminalTests(SynchronousTestCase):
@@ -71,10 +73,13 @@ class HangupTests(SynchronousTestCase):
         self.assertEqual((files.reopened, self.reactor.stopped), (2, 0))
 
     def test_nothing_to_reopen(self) -> None:
-        """A service without files goes on."""
-        self.install(object())
-        signal.raise_signal(signal.SIGHUP)
-        self.assertEqual([event["log_format"] for event in self.log], ["SIGHUP: there is no file to open anew"])
+        """A service without files goes on, whether it never has any or has none now."""
+        without = Files()
+        without.there = False
+        for service in (object(), without):
+            self.install(service)
+            signal.raise_signal(signal.SIGHUP)
+        self.assertEqual([event["log_format"] for event in self.log], ["SIGHUP: there is no file to open anew"] * 2)
         self.assertEqual(self.reactor.stopped, 0)
 
     def test_terminal_gone(self) -> None:

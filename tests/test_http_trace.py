@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from slime.http.trace import identified, trace_id, trace_of
+from slime.http.trace import identified, in_brackets, trace_id, trace_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 GOOD = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -42,3 +42,9 @@ class TraceTests(SynchronousTestCase):
         """For the log."""
         self.assertEqual(identified(b"a-1", [(b"traceparent", GOOD)]), f"request a-1, trace {TRACE}")
         self.assertEqual(identified(b"", []), "request -")
+
+    def test_in_brackets(self) -> None:
+        """An agent's own requests have no name."""
+        named = [(b"Slime-Request-Id", b"a-1"), (b"traceparent", GOOD)]
+        self.assertEqual(in_brackets(named), f" (request a-1, trace {TRACE})")
+        self.assertEqual(in_brackets(named[1:]), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -108,6 +109,25 @@ class BuildTests(ServiceTestCase):
         self.turn(1)
         self.assertEqual(self.written, [])
         self.assertIsInstance(self.hub._access, NoAccessLog)
+
+    def test_access_log_of_its_own(self) -> None:
+        """In a file, opened anew when somebody says so, in a format of its own."""
+        path = Path(self.mktemp())
+        self.build(access_log="combined", access_log_file=path, log_format="json")
+        self.application().get(b"/one?secret=1")
+        old = path.rename(path.with_suffix(".1"))
+        self.assertTrue(self.hub.reopen())
+        self.application().get(b"/two")
+        self.turn(1)
+        self.assertRegex(old.read_text(), r'\A192\.0\.2\.7 - - \[.*\] "GET /one HTTP/1\.1" 503 [^\n]*\n\Z')
+        self.assertIn('"GET /two HTTP/1.1"', path.read_text())
+        self.assertEqual(self.written, [])
+        self.hub._access.close()
+
+    def test_nothing_to_reopen(self) -> None:
+        """The log itself is not the hub's to open."""
+        for kind in ("on", "off"):
+            self.assertFalse(self.build(access_log=kind).reopen())
 
     def test_swept(self) -> None:
         """Once a second, by the reactor that was given."""

@@ -13,10 +13,10 @@ from slime.agent.upstream.call import UpstreamCall
 from slime.agent.upstream.client import UpstreamClient
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import are_trailers
-from slime.http.fields import Fields, field_values
+from slime.http.fields import Fields
 from slime.http.forwarding import agent_response_fields, rewrite_for_upstream
 from slime.http.head import HeadLimits, RequestHead, ResponseHead, parse_request_head, serialise_response_head
-from slime.http.trace import identified
+from slime.http.trace import in_brackets
 from slime.tunnel import Capacity, Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
 
 __all__ = ["Bounds", "Worker", "WorkerLink", "Workshop"]
@@ -131,7 +131,8 @@ class Workshop:
             self._trouble = code
             self._log.warn(
                 "upstream {upstream}: {code}: {detail}{which}",
-                upstream=self.client.target.label, code=code.slug, detail=detail, which=_which(request),
+                upstream=self.client.target.label, code=code.slug, detail=detail,
+                which=in_brackets(request.fields if request is not None else []),
             )  # fmt: skip
 
     def answered(self, status: int, began: float) -> None:
@@ -140,13 +141,6 @@ class Workshop:
         if self._trouble is not None:
             self._trouble = None
             self._log.info("upstream {upstream} answers again", upstream=self.client.target.label)
-
-
-def _which(request: RequestHead | None) -> str:
-    """The request, in brackets, by the hub's name for it."""
-    if request is None:
-        return ""
-    return f" ({identified(b', '.join(field_values(request.fields, b'slime-request-id')), request.fields)})"
 
 
 class Worker:

@@ -10,7 +10,7 @@ import re
 
 from slime.http.fields import Fields, field_values
 
-__all__ = ["identified", "trace_id", "trace_of"]
+__all__ = ["identified", "in_brackets", "trace_id", "trace_of"]
 
 _TRACEPARENT = re.compile(
     rb"(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-[!-~]*)?"
@@ -42,3 +42,12 @@ def identified(request_id: bytes, fields: Fields) -> str:
     """
     trace = trace_of(fields)
     return f"request {request_id.decode('latin-1') or '-'}" + (f", trace {trace}" if trace else "")
+
+
+def in_brackets(fields: Fields) -> str:
+    """The same for an agent, which knows a request by the name that the hub gave it; nothing for one of its own.
+
+    :param fields: of the head that the hub sent.
+    """
+    names = field_values(fields, b"slime-request-id")
+    return f" ({identified(names[0], fields)})" if names else ""

@@ -80,13 +80,17 @@ class AccessLog:
             self._log.warn("{count} more requests were refused and are not in the access log", count=count)
         self._answered = 0
 
-    def reopen(self) -> None:
-        """The file may have been moved away: what is collected goes there, and what comes into a new one."""
+    def reopen(self) -> bool:
+        """The file may have been moved away: what is collected goes there, and what comes into a new one.
+
+        :returns: whether there is a file.
+        """
         self.flush()
         try:
-            self._sink.reopen()
+            return self._sink.reopen()
         except OSError as error:
             self._losses.lost(0, error)
+            return True
 
     def close(self) -> None:
         """The hub ends."""
@@ -130,8 +134,9 @@ class NoAccessLog:
     def answered(self, answered: Answered) -> None:
         """See :meth:`AccessLog.answered`."""
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         """See :meth:`AccessLog.reopen`."""
+        return False
 
     def close(self) -> None:
         """See :meth:`AccessLog.close`."""

@@ -38,8 +38,8 @@ class Sink(Protocol):
         :raises OSError: some of them, or all, could not be written.
         """
 
-    def reopen(self) -> None:
-        """Somebody may have moved the file away: begin a new one.
+    def reopen(self) -> bool:
+        """Somebody may have moved the file away: begin a new one; whether there is such a file.
 
         :raises OSError: that cannot be done now; :meth:`write` tries again.
         """
@@ -63,8 +63,9 @@ class TheLog:
         """See :meth:`Sink.write`."""
         self._write(text)
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         """See :meth:`Sink.reopen`."""
+        return False
 
     def close(self) -> None:
         """See :meth:`Sink.close`."""
@@ -72,6 +73,8 @@ class TheLog:
 
 class AccessFile:
     """A file that is written to at its end. After an error it is opened anew for the next lines."""
+
+    _log = Logger()
 
     def __init__(self, path: Path) -> None:
         self.place = str(path)
@@ -102,11 +105,13 @@ class AccessFile:
             self._file = os.open(self._path, _FLAGS, _MODE)
         return self._file
 
-    def reopen(self) -> None:
+    def reopen(self) -> bool:
         """See :meth:`Sink.reopen`."""
         self.close()
         self._torn = False
         self._open()
+        self._log.info("from now on the access log is written to {place}", place=self.place)
+        return True
 
     def close(self) -> None:
         """See :meth:`Sink.close`."""

@@ -316,10 +316,9 @@ class HubService(MultiService):
         self._access.reopen()
         super().startService()
 
-    def reopen(self) -> None:
-        """Files that are written to may have been moved away."""
-        self._access.reopen()
-        self._log.info("what was open for writing has been opened anew")
+    def reopen(self) -> bool:
+        """The file of the access log may have been moved away; whether there is one."""
+        return self._access.reopen()
 
     def stopService(self) -> Deferred[None]:
         """Take nothing new, tell agents, let what runs finish within the grace time, then close everything."""

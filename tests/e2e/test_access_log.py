@@ -15,7 +15,8 @@ from tests.e2e.harness import Application, SlimeTestCase
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01".encode()
-REOPENED = "has been opened anew"
+OPENED = "from now on the access log is written to"
+NO_FILE = "SIGHUP: there is no file to open anew"
 LISTENING = r"listening on .*port=(\d+)"
 TWISTD = [str(Path(sys.executable).with_name("twistd")), "--nodaemon", "--pidfile="]
 
@@ -45,8 +46,8 @@ class AccessLogTests(SlimeTestCase):
         old = self.path.rename(self.path.with_suffix(".1"))
         for child in (hub.child, agent.child):
             child.signal(signal.SIGHUP)
-        hub.child.wait_for(REOPENED)
-        agent.child.wait_for("SIGHUP: there is no file to open anew")
+        hub.child.wait_for(OPENED, times=2)
+        agent.child.wait_for(NO_FILE)
         application.ask(b"GET /two")
         upstream.serve(b"hello")
         application.response()
@@ -73,9 +74,9 @@ class AccessLogTests(SlimeTestCase):
         application.ask(b"GET /one", b"User-Agent: test/1", b"Referer: https://u:hush@page.example/?hush")
         application.response()
         old = self.path.rename(self.path.with_suffix(".1"))
-        for child, word in ((hub, REOPENED), (agent, "SIGHUP")):
+        for child, words, times in ((hub, OPENED, 2), (agent, NO_FILE, 1)):
             child.signal(signal.SIGHUP)
-            child.wait_for(word)
+            child.wait_for(words, times=times)
         last = self.lines(old)[-1]
         request = r'"GET /one HTTP/1\.1" 503 \d+ "https://page\.example/" "test/1"'
         self.assertRegex(last, rf"^127\.0\.0\.1 - - \[.{{26}}\] {request}$")
@@ -94,7 +95,7 @@ class AccessLogTests(SlimeTestCase):
                 upstream.serve(b"hello")
                 self.assertEqual(application.response().body, b"hello")
             hub.child.signal(signal.SIGHUP)
-        hub.child.wait_for(REOPENED, times=2)
+        hub.child.wait_for(OPENED, times=3)
         complaints = [line for line in hub.child.lines if "cannot be written to /dev/full" in line]
         self.assertEqual(len(complaints), 1)
         self.assertIn("No space left on device", complaints[0])
@@ -124,7 +125,7 @@ class TerminalTests(SlimeTestCase):
         watched = os.pidfd_open(process)
         self.addCleanup(os.close, watched)
         said = b""
-        for awaited in (b"listening on", REOPENED.encode()):
+        for awaited in (b"listening on", NO_FILE.encode()):
             while awaited not in said:
                 self.assertTrue(select.select([terminal], [], [], 20)[0], said)
                 said += os.read(terminal, 4096)

@@ -65,9 +65,11 @@ class CheckTests(SlimeTestCase):
         hub = self.hub()
         foreign = Child("register", leashed(PROGRAM, "hub", "register", "--secret", "another"))
         self.assertEqual(foreign.result(), 0)
-        status, said = self.check("--hub", f"127.0.0.1:{hub.port}", "--upstream", "127.0.0.1:9,unix:/nowhere.sock",
+        upstreams = "http://me:hush@127.0.0.1:9,unix:/nowhere.sock"
+        status, said = self.check("--hub", f"127.0.0.1:{hub.port}", "--upstream", upstreams,
                                   SLIME_TOKEN=foreign.lines[0])
         self.assertEqual(status, 1)
+        self.assertNotIn("hush", "".join(said))
         self.assertLines(
             said, "ok token", "ok hub", "FAIL let in the hub does not accept the token",
             "FAIL upstream http://127.0.0.1:9 does not answer: it refuses connections",
@@ -104,6 +106,14 @@ class CheckTests(SlimeTestCase):
             _, said = self.check("--hub", there, "--upstream", there, *option, SLIME_TOKEN=hub.token("alpha"))
             self.assertEqual(said[1][: len(expected)], expected, said)
         self.assertIn("does not answer: TLS: ", said[-1])
+
+    def test_no_proxy(self) -> None:
+        """A proxy on the way that is not there; its password is no part of the complaint."""
+        _, said = self.check("--hub", "hub.invalid", "--upstream", "127.0.0.1:9", "--proxy", "http://me:hush@127.0.0.1:9",
+                             SLIME_TOKEN="xyzzy")  # fmt: skip
+        self.assertIn("FAIL hub cannot connect to http://hub.invalid: ", said[1])
+        self.assertIn("proxy", said[1])
+        self.assertNotIn("hush", "".join(said))
 
     def test_silence(self) -> None:
         """Where something listens and says nothing, the check says so and ends."""

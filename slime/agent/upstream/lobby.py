@@ -16,6 +16,7 @@ from slime.agent.egress import explained
 from slime.agent.upstream.call import UpstreamCall
 from slime.agent.upstream.connection import UpstreamConnection
 from slime.errors import ErrorCode
+from slime.http.trace import in_brackets
 
 __all__ = ["HIGH_WATER", "Lobby"]
 
@@ -76,7 +77,10 @@ class Lobby:
             return
         detail = _REASONS.get(reason.type)
         if detail is None:
-            self._log.warn("cannot connect to the upstream: {reason}", reason=explained(reason).getErrorMessage())
+            self._log.warn(
+                "cannot connect to the upstream: {reason}{which}",
+                reason=explained(reason).getErrorMessage(), which=in_brackets(self._call.request.fields),
+            )  # fmt: skip
         self._call.fail(ErrorCode.UPSTREAM_UNREACHABLE, detail or "no connection to it can be made")
 
     def _log_bug(self, reason: Failure) -> None:
