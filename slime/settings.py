@@ -256,7 +256,7 @@ class HubConfig(Common, HubSecret):
         "waited for. Upgraded connections need not, nor requests whose answer has begun. 0 sets no limit.",
     )
     slow_grace: float = row(
-        _DEADLINE, 20.0, APPLICATIONS, "How many seconds it may be behind that, before it is cut off.",
+        _DEADLINE, 60.0, APPLICATIONS, "How many seconds it may be behind that, before it is cut off.",
     )
     body_patience: float = row(
         _DEADLINE_OR_NONE, 0.25, APPLICATIONS,

@@ -92,6 +92,14 @@ class BodyTests(SlowTestCase):
         self.assertEqual(self.alpha.streams, {})
         self.assertEqual([exchange.outcome for exchange in self.hub.finished], ["left"])
 
+    def test_too_large(self) -> None:
+        """It is refused, and never let in."""
+        self.rebuild(Wanted(WANTED.channel, replace(POOL, exchange=ExchangePolicy(max_body=10, replay_body=10))))
+        alpha, app = self.hub.agent("alpha"), self.application()
+        self.upload(app)
+        app.send(b"b\r\n" + b"x" * 11 + b"\r\n")
+        self.assertEqual((app.response().status, alpha.streams), (413, {}))
+
     def test_breaks(self) -> None:
         self.upload(self.slow)
         self.slow.send(b"nonsense\r\n")

@@ -152,5 +152,22 @@ class SocketTests(SynchronousTestCase):
             sent -= len(self.theirs.recv(min(sent, 10**6)))
         self.assertLess(sockets.unsent(self.ours.fileno()), before)
 
+    def test_passed(self) -> None:
+        """What went each way, whether anybody has read it or not; the socket is as it was."""
+        self.ours.send(b"x" * 1000)
+        self.theirs.sendall(b"y" * 300)
+        self.assertEqual(len(self.theirs.recv(1000)), 1000)
+        while sockets.unsent(self.ours.fileno()):
+            continue
+        # (A connection's first byte that is acknowledged is the one that opens it.)
+        acknowledged, received = sockets.passed(self.ours.fileno()) or (0, 0)
+        self.assertIn(acknowledged, (1000, 1001))
+        self.assertEqual(received, 300)
+        self.assertEqual(self.ours.send(b"z"), 1)
+
     def test_no_socket(self) -> None:
         self.assertEqual((sockets.hung_up(-1), sockets.unsent(-1)), (True, 0))
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        self.assertEqual((sockets.passed(-1), sockets.passed(ours.fileno())), (None, None))

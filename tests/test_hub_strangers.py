@@ -11,6 +11,7 @@ from slime.http.route import TrustedProxies
 from slime.hub.channel import ChannelLimits
 from slime.hub.gateway import GatewayPolicy
 from slime.hub.listening import Unaddressed
+from slime.hub.refusing import Refused
 from slime.hub.strangers import Strangers, household
 from tests.hub_fixture import HubTestCase, Wanted, request
 
@@ -81,6 +82,15 @@ class SiteTests(HubTestCase):
         first.send(request(b"/", b"Slime-App-Password: wrong"))
         self.hub.clock.advance(0)
         self.assertEqual((first.gone, second.gone, third.gone), (False, False, True))
+
+    def test_log_names_few(self) -> None:
+        """However many addresses there are."""
+        told: list[str] = []
+        refused = Refused()
+        for number in range(9):
+            refused.of(at(f"192.0.2.{number}"))
+        refused.report(Said(told), ChannelLimits())  # type: ignore[arg-type]
+        self.assertEqual(told, ["9 of 192.0.2.0, 192.0.2.1, 192.0.2.2"])
 
     def test_log(self) -> None:
         """One line a second, however many come."""
