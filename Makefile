@@ -7,7 +7,7 @@ FUZZ_SECONDS ?= 600
 BIN := .venv/bin
 CODE := slime tests twisted setup.py $(wildcard docs/conf.py docs/examples benchmarks)
 
-.PHONY: test fuzz interop demo demo-model style types unit browser docs settings man clean
+.PHONY: test fuzz interop demo demo-model style types unit browser image docs settings man clean
 
 ## test: everything that has to hold before a change goes in
 test: style types unit docs
@@ -36,6 +36,10 @@ unit: .venv/installed
 ## browser: the admin site in a headless Chromium and under a Prometheus (Debian: chromium-driver, prometheus)
 browser: .venv/installed
 	SLIME_BROWSER=1 $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_browser tests.browser
+
+## image: the container image's steps and programs, without a container engine; needs root (Debian: debootstrap)
+image: .venv/installed
+	$(BIN)/python -m tests.image
 
 ## docs: the documentation, into docs/_build/html; any warning fails
 docs: .venv/installed

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from autobahn.twisted.websocket import WebSocketAdapterProtocol
 from autobahn.websocket.protocol import WebSocketClientFactory, WebSocketProtocol, WebSocketServerFactory
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime, ISystemHandle, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -200,7 +201,9 @@ class HardenedWebSocket(_Base):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
         super().connectionLost(reason)
-        self._over(f"connection lost: {reason.getErrorMessage()}", clean=False)
+        # A peer that dies is closed by its system, and Twisted calls that clean; nobody has said goodbye, though.
+        why = "the other end is gone" if reason.check(ConnectionDone) else reason.getErrorMessage()
+        self._over(f"connection lost: {why}", clean=False)
         self._stop_timer()
         waiting, self._waiting = self._waiting or [], None
         for gone in waiting:

@@ -41,6 +41,10 @@ class MemoryTransport(StringTransport):
 
     aborted = half_closed = False
 
+    def fileno(self) -> int:
+        """There is no socket."""
+        return -1
+
     def abortConnection(self) -> None:
         self.aborted = True
         self.disconnecting = True

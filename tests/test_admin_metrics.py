@@ -8,13 +8,15 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SkipTest
 
 from slime.errors import ErrorCode
+from slime.hub.observe import Observer
+from slime.hub.service import Watchers
 from tests.admin_fixture import AdminCase, AdminHub
 from tests.link_fixture import AppPeer, token
 
@@ -31,6 +33,13 @@ def queries() -> Iterator[str]:
         yield from (target["expr"] for target in panel.get("targets", []))
     for group in yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]:
         yield from (rule["expr"] for rule in group["rules"])
+
+
+def observer_of(hub: AdminHub) -> Observer:
+    """What counts."""
+    watchers = hub.pool._watcher
+    assert isinstance(watchers, Watchers)
+    return cast(Observer, watchers.both[0])
 
 
 class MetricsCase(AdminCase):
@@ -98,7 +107,7 @@ class NumberTests(MetricsCase):
     def test_labels_are_bounded(self) -> None:
         """Whatever outcome is noted, the labels are those that are known."""
         hub = self.start()
-        observer: Any = hub.pool._watcher
+        observer = observer_of(hub)
         for number in range(100):
             observer.exchanges[f"invented-{number}", 2] += 1
             observer.refused[f"invented-{number}"] += 1
@@ -109,7 +118,7 @@ class NumberTests(MetricsCase):
 
     def test_outcomes_are_those_of_the_errors(self) -> None:
         hub = self.start()
-        hub.pool._watcher.exchanges[ErrorCode.QUEUE_FULL.slug, 5] += 1  # type: ignore[union-attr]
+        observer_of(hub).exchanges[ErrorCode.QUEUE_FULL.slug, 5] += 1
         self.assertIn(("5xx", "queue-full"), self.scrape(hub)["slime_exchanges_total"])
 
     def test_formats(self) -> None:

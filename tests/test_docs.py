@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from unittest import skipUnless
 
+import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
 import slime
@@ -146,6 +147,13 @@ class NameTests(SynchronousTestCase):
                 self.assertEqual(options - known - FOREIGN, set(), f"{name}: {command}")
         self.assertEqual(seen, set(CONFIGS))
 
+    def test_endpoints(self) -> None:
+        """The page about the admin site has exactly the endpoints that there are."""
+        named = set(re.findall(r"``(GET|POST|DELETE) (/\S+)``", page("docs/monitoring.rst")))
+        described = yaml.safe_load(page("slime/hub/admin/openapi.yaml"))["paths"]
+        known = {(verb.upper(), path) for path, verbs in described.items() for verb in verbs}
+        self.assertEqual(named, {(verb, re.sub(r"\{(\w+)\}", _placeholder, path)) for verb, path in known})
+
     def test_command_words(self) -> None:
         """Every command of slime's that is named in the text exists."""
         known = {" ".join(words) for words in COMMANDS} | {"--help"}
@@ -201,6 +209,11 @@ class NameTests(SynchronousTestCase):
         release = slime.__version__.partition(".dev")[0]
         first = next(line for line in page(NEWS).splitlines()[2:] if line and line[0].isdigit())
         self.assertEqual(first.split()[0], release)
+
+
+def _placeholder(match: re.Match[str]) -> str:
+    """``token_id`` of the description is ``TOKEN-ID`` in text."""
+    return match[1].upper().replace("_", "-")
 
 
 def _command_lines(text: str) -> Iterator[tuple[str, set[str]]]:

@@ -11,7 +11,7 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
-from twisted.internet.error import ConnectionAborted, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump
@@ -513,7 +513,10 @@ class ClosingTests(SynchronousTestCase):
         self.wire.client.connectionLost(Failure(ConnectionLost("reset")))
         ((name, reason, clean),) = self.wire.client.told
         self.assertEqual((name, clean), ("closed", False))
-        self.assertTrue(reason.startswith("connection lost: "))
+        self.assertRegex(reason, r"^connection lost: .*: reset\.$")
+        self.wire.server.connectionLost(Failure(ConnectionDone()))
+        ((_, reason, clean),) = self.wire.server.told
+        self.assertEqual((reason, clean), ("connection lost: the other end is gone", False))
 
     def test_abort(self) -> None:
         self.wire.client.abort("no use")

@@ -20,6 +20,7 @@ from slime.errors import ErrorCode, LocalProtocolError
 from slime.http.head import Fields
 from slime.hub.seats import Rights
 from slime.hub.seedstream import SeedStream, Silent
+from slime.hub.sockets import notice_death
 from slime.tunnel.frames import Hello
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class SeedLink:
             self._present()
         self._held = request
         request.receiver = Held(self)
+        transport: Any = request.channel.transport
+        notice_death(transport.fileno())
         if self._joined:
             self._pool.resize(self, 1)
             return

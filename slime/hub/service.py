@@ -116,16 +116,16 @@ class Watchers:
     """Two who want to know which agents come and go."""
 
     def __init__(self, first: LinkWatcher, second: LinkWatcher) -> None:
-        self._both = (first, second)
+        self.both = (first, second)
 
     def joined(self, link: AgentLink) -> None:
         """An agent has linked."""
-        for watcher in self._both:
+        for watcher in self.both:
             watcher.joined(link)
 
     def left(self, link: AgentLink) -> None:
         """Its link is gone."""
-        for watcher in self._both:
+        for watcher in self.both:
             watcher.left(link)
 
 

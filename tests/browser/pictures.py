@@ -23,17 +23,17 @@ from tests.browser.scene import Scene
 FOLDER = Path(__file__).parents[2] / "docs" / "images"
 
 
-def machine(platform: str, cores: int, gib: int, gpu: str) -> dict[str, object]:
+def machine(platform: str, cores: int, threads: int, gib: int, *gpus: str) -> dict[str, object]:
     """What an agent reports."""
-    return {"platform": platform, "cores": cores, "memory": gib * 2**30, "gpus": [gpu]}
+    return {"platform": platform, "cores": cores, "threads": threads, "memory": gib * 2**30, "gpus": gpus}
 
 
 #: Name, slots, seconds a word, and the machine.
 FLEET = (
-    ("a100-frankfurt", 8, 0.05, machine("Linux x86_64", 32, 256, "NVIDIA A100 80GB")),
-    ("rtx-4090-berlin", 2, 0.07, machine("Linux x86_64", 24, 64, "NVIDIA RTX 4090")),
-    ("mac-studio-attic", 4, 0.12, machine("macOS arm64", 20, 128, "Apple M2 Ultra")),
-    ("old-workstation", 1, 0.2, machine("Linux x86_64", 8, 16, "NVIDIA GTX 1080")),
+    ("a100-frankfurt", 8, 0.05, machine("Linux x86_64", 32, 64, 256, *["NVIDIA A100 80GB"] * 2)),
+    ("rtx-4090-berlin", 2, 0.07, machine("Linux x86_64", 24, 32, 64, "NVIDIA RTX 4090")),
+    ("mac-studio-attic", 4, 0.12, machine("macOS arm64", 0, 20, 128)),
+    ("old-workstation", 1, 0.2, machine("Linux x86_64", 4, 8, 16, "NVIDIA GTX 1080")),
 )
 PATHS = ("/v1/chat/completions",) * 7 + ("/v1/embeddings", "/v1/images/generations")
 WAITING = 24
