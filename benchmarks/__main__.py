@@ -10,13 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from benchmarks import bulk, distance, handover, micro, small, tokens
+from benchmarks import bulk, distance, handover, idle, micro, small, tokens
 from benchmarks.figures import Figure, page, records, table
 from benchmarks.machine import describe
 from benchmarks.plan import Plan
 
 PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "memory": micro.in_memory,
+    "links": idle.idle_links,
     "slots": small.many_slots,
     "queue": small.one_slot,
     "latency": small.one_connection,

@@ -27,7 +27,7 @@ from slime.tokens import AgentClaims, mint
 from slime.tunnel import Data, End, Frame, Head, Hello, Started, encode
 from slime.wsframe import mask, message_start
 
-__all__ = ["in_memory"]
+__all__ = ["handshake", "in_memory", "message"]
 
 SECRET = b"for the benchmarks only, in memory"
 KEY = b"\x01\x02\x03\x04"
@@ -76,7 +76,7 @@ class MemoryTransport:
 
 
 class MemoryHub:
-    """A hub, with its reactor's turns taken by hand, and one agent.
+    """A hub, with its reactor's turns taken by hand, and an agent.
 
     :ivar seconds: what its code has taken while the clock ran.
     """
@@ -86,8 +86,7 @@ class MemoryHub:
         self.hub = build_hub(self.reactor, HubConfig(secret=SECRET, admin=None))
         self.seconds = 0.0
         self.link, self.to_agent = self.connection()
-        token = mint(SECRET, AgentClaims("bench-token", "bench", None), os.urandom(12))
-        self.link.dataReceived(HANDSHAKE.format(token=token).encode())
+        self.link.dataReceived(handshake(SECRET))
         self.link.dataReceived(message([Hello(agent_id="bench", name="bench", slots=slots)]))
         self.reactor.runUntilCurrent()
 
@@ -105,6 +104,12 @@ class MemoryHub:
             receive(data)
         self.reactor.runUntilCurrent()
         self.seconds += process_time() - began
+
+
+def handshake(secret: bytes) -> bytes:
+    """With what an agent begins a link."""
+    token = mint(secret, AgentClaims("bench-token", "bench", None), os.urandom(12))
+    return HANDSHAKE.format(token=token).encode()
 
 
 def message(frames: Sequence[Frame]) -> bytes:

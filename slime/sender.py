@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IConsumer, IDelayedCall, IPushProducer, IReactorTime
@@ -15,6 +16,10 @@ __all__ = ["Sender"]
 
 #: Seconds that something may wait for company, if it is in no hurry.
 LEISURE = 0.002
+#: Seconds for each message that holds nothing but small pieces of bodies, in the long run.
+GATHER = 0.001
+#: As many of them may leave before their time.
+BURST = 8
 
 
 @implementer(IPushProducer)
@@ -41,6 +46,7 @@ class Sender:
         self._due = due
         self._call: IDelayedCall | None = None
         self._at_leisure = False
+        self._next_gathered = -inf
         self._transport: IConsumer | None = None
         self._full_since: float | None = None
 
@@ -57,6 +63,18 @@ class Sender:
         if self._call is None:
             self._at_leisure = True
             self._call = self._clock.callLater(LEISURE, self._turn_ended)
+
+    def schedule_gathered(self) -> None:
+        """As :meth:`schedule`; but if there are very many such messages, wait for what else may come.
+
+        :data:`GATHER` bounds their number in the long run, and so the wait.
+        """
+        if self._call is None:
+            now = self._clock.seconds()
+            due = max(self._next_gathered, now - BURST * GATHER)
+            self._next_gathered = due + GATHER
+            self._at_leisure = due > now
+            self._call = self._clock.callLater(max(0.0, due - now), self._turn_ended)
 
     def flush(self) -> None:
         """Write what may go now, and resume the streams whose queues that made short."""

@@ -19,7 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from slime.liveness import Liveness
 from slime.rate import TokenBucket
 from slime.sender import Sender
-from slime.tunnel import Frame, Ping, Pong
+from slime.tunnel import Data, Frame, Ping, Pong
 from slime.tunnel.growth import Growth, WindowLimits
 from slime.websocket import SUBPROTOCOL, CloseCode, HardenedWebSocket, Phase, harden
 
@@ -33,6 +33,9 @@ STALLED_INTERVALS = 6
 
 #: Seconds between two signs of life, at least, whatever the peer asks for.
 SHORTEST_INTERVAL = 0.1
+
+#: Bytes of a piece of a body below which it is not worth a message of its own while others are likely to follow.
+SMALL = 4096
 
 # A member of an enumeration is looked up slowly, and this one for every frame.
 _OPEN = Phase.OPEN
@@ -119,7 +122,10 @@ class TunnelProtocolMixin(HardenedWebSocket):
         """
         if self._phase is _OPEN:
             self.tunnel.send(frame)
-            self._sender.schedule()
+            if type(frame) is Data and len(frame.data) < SMALL:
+                self._sender.schedule_gathered()
+            else:
+                self._sender.schedule()
 
     def send_at_leisure(self, frame: Frame) -> None:
         """As :meth:`send`, for a frame that may wait some milliseconds for others to go with it."""
@@ -167,10 +173,9 @@ class TunnelProtocolMixin(HardenedWebSocket):
         frames = self.tunnel.receive(payload)
         if self.tunnel.chatter != self._counted:
             self._count_control()
+            frames = self._without_pongs(frames)
         if self.tunnel.pending:
             self.schedule_flush()
-        if Pong in map(type, frames):
-            frames = self._without_pongs(frames)
         if frames:
             self.frames_received(frames)
 

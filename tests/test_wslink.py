@@ -18,10 +18,10 @@ from twisted.test.iosim import FakeTransport, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import RemoteProtocolError
-from slime.sender import LEISURE
+from slime.sender import BURST, GATHER, LEISURE
 from slime.tunnel import Capacity, Data, Drain, Frame, Ping, Pong, Started, decode, encode
 from slime.websocket import CLOSE_TIMEOUT, PING_ALLOWANCE
-from slime.wslink import SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
+from slime.wslink import SMALL, SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
 URL = "ws://hub.example:80/v1/agent/tunnel"
 
@@ -40,6 +40,7 @@ class ScriptedTunnel:
     def receive(self, message: bytes) -> list[Frame]:
         frames = decode(message)
         for frame in frames:
+            self.chatter += isinstance(frame, Ping | Pong)
             if isinstance(frame, Ping):
                 self.send(Pong(frame.token))
         return [frame for frame in frames if not isinstance(frame, Ping)]
@@ -237,6 +238,37 @@ class SendingTests(SynchronousTestCase):
         client.send_at_leisure(Started(4))
         self.wire.settle()
         self.assertEqual(messages[2:], [])
+
+    def test_very_many_small_pieces(self) -> None:
+        """Each leaves in its turn, until there are more messages than is good: then some go together."""
+        client, server, clock = self.wire.client, self.wire.server, self.wire.clock
+        messages: list[list[Frame]] = []
+        server.frames_received = messages.append
+
+        def heard() -> list[list[Frame]]:
+            self.wire.settle()
+            taken = messages[:]
+            messages.clear()
+            return taken
+
+        one, other = Data(1, b"one"), Data(2, b"other")
+        for _ in range(BURST + 1):
+            client.send(one)
+            self.assertEqual(heard(), [[one]])
+        client.send(one)
+        client.send(other)
+        self.assertEqual(heard(), [])
+        clock.advance(GATHER)
+        self.assertEqual(heard(), [[one], [other]])
+        client.send(one)
+        self.assertEqual(heard(), [])
+        client.send(Drain())
+        self.assertEqual(heard(), [[Drain(), one]], "what is in a hurry takes along what waits")
+        client.send(Data(1, bytes(SMALL)))
+        self.assertEqual(heard(), [[Data(1, bytes(SMALL))]], "nor does a large piece wait")
+        clock.advance((BURST + 2) * GATHER)
+        client.send(one)
+        self.assertEqual(heard(), [[one]])
 
     def test_both_directions_and_sizes(self) -> None:
         for size in (1, 113, 114, 200, 5000, 65536):

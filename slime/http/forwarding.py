@@ -134,15 +134,24 @@ def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
 def _way(peer: Peer, hosts: list[bytes], told: Fields) -> Fields:
     """Where the request comes from; in ``Forwarded`` too, if somebody began to say it there."""
     route = peer.route or _NO_ROUTE
-    way = [
-        (b"X-Forwarded-For", b", ".join([*route.nodes, peer.address.encode("ascii")])),
-        (b"X-Forwarded-Proto", route.scheme or peer.scheme.encode("ascii")),
-        *[(b"X-Forwarded-Host", host) for host in ([route.host] if route.host else hosts)],
-    ]
+    way = [*(_nearest(peer.address, peer.scheme) if route is _NO_ROUTE else _from_far(peer, route))]
+    way += [(b"X-Forwarded-Host", host) for host in ([route.host] if route.host else hosts)]
     if b"forwarded" in dict(told):
         ours = forwarded_element(peer.address, peer.scheme, *hosts[:1])
         way.append((b"Forwarded", b", ".join(filter(None, [route.forwarded, ours]))))
     return way
+
+
+@lru_cache(maxsize=1024)
+def _nearest(address: str, scheme: str) -> tuple[tuple[bytes, bytes], ...]:
+    """What says who came to us, and by what; remembered, since who has come once comes again and again."""
+    return (b"X-Forwarded-For", address.encode("ascii")), (b"X-Forwarded-Proto", scheme.encode("ascii"))
+
+
+def _from_far(peer: Peer, route: Route) -> Fields:
+    """The same of who came to a proxy, and by what."""
+    nodes = b", ".join([*route.nodes, peer.address.encode("ascii")])
+    return [(b"X-Forwarded-For", nodes), (b"X-Forwarded-Proto", route.scheme or peer.scheme.encode("ascii"))]
 
 
 def _as_1_0(fields: Fields, hosts: list[bytes]) -> Fields:

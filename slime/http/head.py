@@ -41,6 +41,7 @@ __all__ = [
     "parse_request_head",
     "parse_response_head",
     "persists",
+    "response_block",
     "response_body_length",
     "serialise_request_head",
     "serialise_response_head",
@@ -317,7 +318,12 @@ def serialise_response_head(head: ResponseHead) -> bytes:
 
     :raises LocalProtocolError: a part holds a line break.
     """
-    return _serialise(b"HTTP/1.1 %d %b" % (head.status, head.reason), head.fields)
+    return response_block(head.status, head.reason, head.fields)
+
+
+def response_block(status: int, reason: bytes, fields: Fields) -> bytes:
+    """As :func:`serialise_response_head`, for whoever has the parts."""
+    return _serialise(b"HTTP/1.1 %d %b" % (status, reason), fields)
 
 
 def _serialise(line: bytes, fields: Fields) -> bytes:

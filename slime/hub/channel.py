@@ -36,12 +36,16 @@ from slime.hub.switch import Switchable
 if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
 
+    from slime.http.forwarding import Peer
     from slime.hub.site import GatewaySite
 
 __all__ = ["ChannelLimits", "HttpChannel"]
 
 PIPELINE_LIMIT = 64 * 1024
 TURN_LIMIT = 32
+
+# A member of an enumeration is looked up slowly, and these several times for each request.
+_NOTHING, _HEAD, _IDLE, _BODY = Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +115,15 @@ class RequestSide(Protocol):
 
 
 class HttpChannel(RequestSide, Switchable, Endable):
-    """One connection of an application, or of an agent until it has upgraded."""
+    """One connection of an application, or of an agent until it has upgraded.
+
+    :ivar sender: who sends all its requests, once that is known; never where each may name another.
+    """
 
     site: GatewaySite
     requestFactory: Any
     stranger = ""
+    sender: Peer | None = None
 
     def __init__(self) -> None:
         self._request = None
@@ -137,7 +145,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
         self.site.connections.add(self)
-        self.inlet.wait_for(Wait.HEAD, self.limits.head_timeout)
+        self.inlet.wait_for(_HEAD, self.limits.head_timeout)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the application."""
@@ -202,7 +210,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
 
     def _begin(self, head: RequestHead) -> None:
         self._begun += 1
-        self.inlet.wait = Wait.NOTHING
+        self.inlet.wait = _NOTHING
         request: StreamedRequest = self.requestFactory(self)
         self._request = request
         request.begin(head, self._parser.body_length)
@@ -238,13 +246,13 @@ class HttpChannel(RequestSide, Switchable, Endable):
         """After a batch of events: which deadline runs, and may more be read?"""
         parser = self._parser
         if self._message_ended or (self._request is not None and self._request.expectant):
-            self.inlet.wait = Wait.NOTHING
+            self.inlet.wait = _NOTHING
         elif parser.head is not None:
             self._wait_for_body()
         elif not parser.mid_message:
-            self.inlet.wait_for(Wait.IDLE, self.limits.idle_timeout)
-        elif self.inlet.wait is not Wait.HEAD:
-            self.inlet.wait_for(Wait.HEAD, self.limits.head_timeout)
+            self.inlet.wait_for(_IDLE, self.limits.idle_timeout)
+        elif self.inlet.wait is not _HEAD:
+            self.inlet.wait_for(_HEAD, self.limits.head_timeout)
         if parser.buffered > PIPELINE_LIMIT:
             self.inlet.pause(PIPELINE)
         elif self.inlet.pauses:
@@ -280,9 +288,9 @@ class HttpChannel(RequestSide, Switchable, Endable):
 
     def _wait_for_body(self) -> None:
         if self._request is not None and self._request.patient:
-            self.inlet.wait = Wait.NOTHING
+            self.inlet.wait = _NOTHING
         else:
-            self.inlet.wait_for(Wait.BODY, self.limits.body_timeout)
+            self.inlet.wait_for(_BODY, self.limits.body_timeout)
 
     # -- the outlet's side ----------------------------------------------------------------------------------------
 

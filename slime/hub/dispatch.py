@@ -37,6 +37,7 @@ class _Class:
     :ivar members: how many they are.
     :ivar idle: those with a free slot, by how long it has been free.
     :ivar busy: those without, by how long it is that they were given a ticket.
+    :ivar roomy: those of them to which a ticket may be sent ahead, as far as it was known when they were noted.
     :ivar holders: those that hold tickets sent ahead.
     """
 
@@ -45,6 +46,7 @@ class _Class:
         self.members = 0
         self.idle: OrderedDict[Seat, int] = OrderedDict()
         self.busy: OrderedDict[Seat, None] = OrderedDict()
+        self.roomy: OrderedDict[Seat, None] = OrderedDict()
         self.holders: OrderedDict[Seat, None] = OrderedDict()
 
 
@@ -173,6 +175,7 @@ class Dispatcher:
         group = seat.group
         group.idle.pop(seat, None)
         group.busy.pop(seat, None)
+        group.roomy.pop(seat, None)
         self._note(seat)
         return seat
 
@@ -185,7 +188,9 @@ class Dispatcher:
                 group.idle[seat] = next(self._idle_since)
         else:
             group.idle.pop(seat, None)
-        _keep(group.busy, seat, 0 < slots <= taken)
+        full = 0 < slots <= taken
+        _keep(group.busy, seat, full)
+        _keep(group.roomy, seat, full and seat.room > 0)
         _keep(group.holders, seat, 0 < slots < taken)
 
     def _fill(self, seat: Seat) -> list[Decision]:
@@ -199,7 +204,8 @@ class Dispatcher:
             ticket = queue.head
             self._take(ticket, queue)
             made.append(Assignment(ticket, self._seat(ticket, seat)))
-        self._note(seat)
+        if not made:
+            self._note(seat)
         if self.waiting:
             made += self._send_ahead()
         if seat.free:
@@ -291,12 +297,12 @@ def _keep(seats: OrderedDict[Seat, None], seat: Seat, wanted: bool) -> None:
 
 def _soonest(queue: Queue) -> Seat | None:
     """The agent with room that would start the queue's next ticket first; none if one without room is far better."""
-    seats = [seat for group in queue.classes for seat in islice(group.busy, LOOK)]
-    places = [seat for seat in seats if seat.room > 0]
+    places = [seat for group in queue.classes if group.roomy for seat in islice(group.roomy, LOOK)]
     if not places:
         return None
     best = min(places, key=_next_start)
-    return best if best.next_start <= TOO_LATE * min(map(_next_start, seats)) else None
+    busy = [seat.next_start for group in queue.classes for seat in islice(group.busy, LOOK)]
+    return best if best.next_start <= TOO_LATE * min(busy) else None
 
 
 def _next_start(seat: Seat) -> float:

@@ -124,29 +124,25 @@ class Exchange:
 
     upgrade: Upgrade | None = None
     switched = False
+    forward_head = b""
+    link: StreamLink | None = None
+    started = _NOT_STARTED
+    outcome = agent_name = ""
+    status = requeues = returns = bytes_in = 0
+    queued_at = assigned_at = started_at = answered_at = finished_at = 0.0
+    _stage = _WAITING
+    _trailers: Fields | None = None
+    _stream_id = _unread = 0
 
     def __init__(self, request: StreamedRequest, keeper: ExchangeKeeper, request_id: bytes, wishes: Wishes) -> None:
         self.request = request
         self.request_id = request_id
         self.wishes = wishes
         self.length = request.body_length
-        self.forward_head = b""
         self.ticket = Ticket(self, wishes.scope, scope_path(request.path))
-        self.link: StreamLink | None = None
-        self.started = _NOT_STARTED
-        self.outcome = ""
-        self.status = 0
-        self.agent_name = ""
-        self.requeues = self.returns = 0
-        self.bytes_in = 0
-        self.queued_at = self.assigned_at = self.started_at = self.answered_at = self.finished_at = 0.0
         self._keeper = keeper
         self._policy = keeper.policy
-        self._stage = _WAITING
-        self._stream_id = 0
         self._kept: list[bytes] | None = []
-        self._trailers: Fields | None = None
-        self._unread = 0
 
     @property
     def stage(self) -> Stage:

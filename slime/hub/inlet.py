@@ -25,6 +25,9 @@ class Wait(Enum):
     BODY = auto()
 
 
+_NOTHING = Wait.NOTHING  # looked up once: a sweep asks it of every connection
+
+
 class Inlet:
     """Pauses a transport for as long as there is a reason to, and keeps one deadline.
 
@@ -63,7 +66,7 @@ class Inlet:
 
     def expired(self, now: float) -> bool:
         """Is the deadline over?"""
-        return self.wait is not Wait.NOTHING and now > self._deadline
+        return self.wait is not _NOTHING and now > self._deadline
 
     def hung_up(self) -> bool:
         """Has the application gone while nobody was reading?"""

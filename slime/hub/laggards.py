@@ -60,8 +60,10 @@ class Laggards:
 
         Nobody is for somebody who may be as slow himself.
         """
+        if not self._watched:
+            return False
         now = self.clock.seconds()
-        if not self._watched or now < self._next_look or not self._is_whole(exchange):
+        if now < self._next_look or not self._is_whole(exchange):
             return False
         late = [one for one in islice(self._watched, LOOKS) if self._late(one) and frees_for(one, exchange.ticket)]
         if not late:

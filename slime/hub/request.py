@@ -15,7 +15,15 @@ from zope.interface import Interface
 
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import encode_chunk, last_chunk
-from slime.http.head import Fields, RequestHead, ResponseHead, serialise_response_head, stays_open, tokens
+from slime.http.head import (
+    Fields,
+    RequestHead,
+    ResponseHead,
+    response_block,
+    serialise_response_head,
+    stays_open,
+    tokens,
+)
 from slime.http.trace import identified
 from slime.hub.answers import Answer, Answered, Trouble, answer_for
 from slime.hub.ordinary import NO_BODY, Buffering, OrdinaryRequest
@@ -183,7 +191,7 @@ class StreamedRequest(OrdinaryRequest):
         """
         self.answer_started = True
         fields = [*head.fields, *self._framing(head.status, length)]
-        self.channel.outlet.write(serialise_response_head(ResponseHead(b"1.1", head.status, head.reason, fields)))
+        self.channel.outlet.write(response_block(head.status, head.reason, fields))
 
     def _framing(self, status: int, length: int | None) -> Fields:
         fields: Fields = []

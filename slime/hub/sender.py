@@ -36,10 +36,14 @@ def introduce(request: StreamedRequest, proxies: TrustedProxies) -> Peer:
 
     If it came from a trusted proxy that names the application, the application is from then on the request's client.
     """
-    address = getattr(request.channel.peer, "host", UNKNOWN)
+    channel = request.channel
+    if channel.sender is not None:
+        return channel.sender
+    address = getattr(channel.peer, "host", UNKNOWN)
     scheme = "https" if request.isSecure() else "http"
     if not proxies.include_sender(address):
-        return Peer(address, scheme)
+        channel.sender = Peer(address, scheme)
+        return channel.sender
     route = read_route(request.head.fields, proxies)
     if route.client:
         request.client = _tcp_address(route.client, route.port)
