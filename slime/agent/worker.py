@@ -7,6 +7,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from slime.agent.heads import RequestHeads, passed_on
 from slime.agent.health import Health
 from slime.agent.slots import Place, Slots
 from slime.agent.upstream.call import UpstreamCall
@@ -14,16 +15,13 @@ from slime.agent.upstream.client import UpstreamClient
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import are_trailers
 from slime.http.fields import Fields
-from slime.http.forwarding import agent_response_fields, rewrite_for_upstream
-from slime.http.head import HeadLimits, RequestHead, ResponseHead, parse_request_head, serialise_response_head
+from slime.http.head import HeadLimits, RequestHead, ResponseHead
 from slime.tunnel import Capacity, Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
 
 __all__ = ["Bounds", "Worker", "WorkerLink", "Workshop"]
 
 #: Bytes of an answer that may wait for the hub's credit before the upstream is paused.
 HIGH_WATER = 256 * 1024
-
-_END_OF_HEAD = b"\r\n\r\n"
 
 
 class WorkerLink(Protocol):
@@ -64,6 +62,7 @@ class Workshop:
 
     :ivar client: the upstream's client.
     :ivar bounds: how much it takes on.
+    :ivar requests: makes requests for it.
     :ivar draining: nothing new is taken.
     :ivar health: how well the upstream is.
     :ivar hubs: the links that requests come by: more than one while one hub takes over from another. Then each may
@@ -77,6 +76,7 @@ class Workshop:
         health.changed = self._health_changed
         self.client = client
         self.bounds = bounds
+        self.requests = RequestHeads(bounds.head, client.target.address)
         self.draining = False
         self.hubs: set[WorkerLink] = set()
         self._slots: Slots[Worker] = Slots(bounds.slots, bounds.ahead)
@@ -147,8 +147,8 @@ class Worker:
     """
 
     __slots__ = (
-        "_began", "_call", "_early", "_full", "_head", "_held", "_length", "_link", "_method", "_over", "_paused",
-        "_shop", "_stream_id", "_whole",
+        "_began", "_call", "_early", "_full", "_head", "_held", "_length", "_link", "_method", "_over",
+        "_paused", "_shop", "_stream_id", "_whole",
     )  # fmt: skip
 
     _log = Logger()
@@ -237,14 +237,11 @@ class Worker:
         return True
 
     def _request(self) -> RequestHead:
-        block, end, more = self._head.partition(_END_OF_HEAD)
-        self._head = b""
-        if not end or more:
-            raise BadMessage(ErrorCode.BAD_REQUEST, "the head has no end, or something behind it")
-        return self._rewritten(parse_request_head(block, self._shop.bounds.head))
+        text, self._head = self._head, b""
+        return self._rewritten(text)
 
-    def _rewritten(self, head: RequestHead) -> RequestHead:
-        return rewrite_for_upstream(head, self._shop.client.target.address)
+    def _rewritten(self, text: bytes) -> RequestHead:
+        return self._shop.requests.rewritten(text)
 
     # What the call says.
 
@@ -254,17 +251,13 @@ class Worker:
 
     def interim(self, head: ResponseHead) -> None:
         """A 1xx answer."""
-        self._link.send(Head(self._stream_id, self._block(head), None, interim=True))
+        self._link.send(Head(self._stream_id, passed_on(head, self._method), None, interim=True))
 
     def head(self, head: ResponseHead, length: int | None) -> None:
         """The answer begins; with nothing to follow, this frame is its end as well."""
         self._whole = length == 0
         self._shop.answered(head.status, self._began)
-        self._link.send(Head(self._stream_id, self._block(head), length))
-
-    def _block(self, head: ResponseHead) -> bytes:
-        fields = agent_response_fields(head, self._method)
-        return serialise_response_head(ResponseHead(head.version, head.status, head.reason, fields))
+        self._link.send(Head(self._stream_id, passed_on(head, self._method), length))
 
     def data(self, data: bytes) -> None:
         """Body bytes of the answer, under way in this turn unless the hub's credit is used up."""
