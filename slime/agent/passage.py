@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from slime.agent.heads import parsed
 from slime.agent.upstream.call import UpstreamCall
 from slime.agent.worker import Worker, WorkerLink, Workshop
 from slime.errors import BadMessage, ErrorCode
@@ -50,7 +51,8 @@ class PassageWorker(Worker):
 
     # What the workshop says.
 
-    def _rewritten(self, head: RequestHead) -> RequestHead:
+    def _rewritten(self, text: bytes) -> RequestHead:
+        head = parsed(text, self._shop.bounds.head)
         upgrade = wanted_upgrade(head, 0)
         if upgrade is None:
             raise BadMessage(ErrorCode.BAD_REQUEST, "the request does not ask to switch protocols as it has to")
@@ -78,6 +80,11 @@ class PassageWorker(Worker):
     def _refuse_switch(self, error: BadMessage) -> None:
         cast(UpstreamCall, self._call).abort()
         self.failed(error.code, error.detail)
+
+    def data(self, data: bytes) -> None:
+        """In a conversation somebody waits for each word."""
+        self._flows = False
+        super().data(data)
 
     def end(self, trailers: Fields) -> None:
         """The upstream has said all it had to say; after a 101 it may go on listening."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from twisted.logger import Logger
 
+from slime.agent.heads import RequestHeads, passed_on
 from slime.agent.health import Health
 from slime.agent.slots import Place, Slots
 from slime.agent.upstream.call import UpstreamCall
@@ -14,8 +15,7 @@ from slime.agent.upstream.client import UpstreamClient
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import are_trailers
 from slime.http.fields import Fields
-from slime.http.forwarding import agent_response_fields, rewrite_for_upstream
-from slime.http.head import HeadLimits, RequestHead, ResponseHead, parse_request_head, serialise_response_head
+from slime.http.head import HeadLimits, RequestHead, ResponseHead
 from slime.http.trace import in_brackets
 from slime.tunnel import Capacity, Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
 
@@ -23,8 +23,6 @@ __all__ = ["Bounds", "Worker", "WorkerLink", "Workshop"]
 
 #: Bytes of an answer that may wait for the hub's credit before the upstream is paused.
 HIGH_WATER = 256 * 1024
-
-_END_OF_HEAD = b"\r\n\r\n"
 
 
 class WorkerLink(Protocol):
@@ -35,6 +33,9 @@ class WorkerLink(Protocol):
 
     def send_at_leisure(self, frame: Frame) -> None:
         """Queue a frame; it leaves within milliseconds."""
+
+    def send_in_flow(self, frame: Data) -> None:
+        """As one or the other: a piece of an answer of which others have gone."""
 
     def consumed(self, stream_id: int, amount: int) -> None:
         """Body bytes of the request have gone to the upstream."""
@@ -65,6 +66,7 @@ class Workshop:
 
     :ivar client: the upstream's client.
     :ivar bounds: how much it takes on.
+    :ivar requests: makes requests for it.
     :ivar draining: nothing new is taken.
     :ivar health: how well the upstream is.
     :ivar hubs: the links that requests come by: more than one while one hub takes over from another. Then each may
@@ -78,6 +80,7 @@ class Workshop:
         health.changed = self._health_changed
         self.client = client
         self.bounds = bounds
+        self.requests = RequestHeads(bounds.head, client.target.address)
         self.draining = False
         self.hubs: set[WorkerLink] = set()
         self._slots: Slots[Worker] = Slots(bounds.slots, bounds.ahead)
@@ -151,8 +154,8 @@ class Worker:
     """
 
     __slots__ = (
-        "_began", "_call", "_early", "_full", "_head", "_held", "_length", "_link", "_method", "_over", "_paused",
-        "_shop", "_stream_id", "_whole",
+        "_began", "_call", "_early", "_flows", "_full", "_head", "_held", "_length", "_link", "_method", "_over",
+        "_paused", "_shop", "_stream_id", "_whole",
     )  # fmt: skip
 
     _log = Logger()
@@ -169,7 +172,7 @@ class Worker:
         self._call: UpstreamCall | None = None
         self._early: list[Data | End] = []
         self._held = 0
-        self._full = self._paused = self._whole = False
+        self._flows = self._full = self._paused = self._whole = False
 
     # What the hub says.
 
@@ -241,14 +244,11 @@ class Worker:
         return True
 
     def _request(self) -> RequestHead:
-        block, end, more = self._head.partition(_END_OF_HEAD)
-        self._head = b""
-        if not end or more:
-            raise BadMessage(ErrorCode.BAD_REQUEST, "the head has no end, or something behind it")
-        return self._rewritten(parse_request_head(block, self._shop.bounds.head))
+        text, self._head = self._head, b""
+        return self._rewritten(text)
 
-    def _rewritten(self, head: RequestHead) -> RequestHead:
-        return rewrite_for_upstream(head, self._shop.client.target.address)
+    def _rewritten(self, text: bytes) -> RequestHead:
+        return self._shop.requests.rewritten(text)
 
     # What the call says.
 
@@ -258,22 +258,22 @@ class Worker:
 
     def interim(self, head: ResponseHead) -> None:
         """A 1xx answer."""
-        self._link.send(Head(self._stream_id, self._block(head), None, interim=True))
+        self._link.send(Head(self._stream_id, passed_on(head, self._method), None, interim=True))
 
     def head(self, head: ResponseHead, length: int | None) -> None:
         """The answer begins; with nothing to follow, this frame is its end as well."""
         self._whole = length == 0
         self._shop.answered(head.status, self._began)
-        self._link.send(Head(self._stream_id, self._block(head), length))
-
-    def _block(self, head: ResponseHead) -> bytes:
-        fields = agent_response_fields(head, self._method)
-        return serialise_response_head(ResponseHead(head.version, head.status, head.reason, fields))
+        self._link.send(Head(self._stream_id, passed_on(head, self._method), length))
 
     def data(self, data: bytes) -> None:
-        """Body bytes of the answer, under way in this turn unless the hub's credit is used up."""
+        """Body bytes of the answer, under way soon unless the hub's credit is used up; the first of them at once."""
         link, stream_id = self._link, self._stream_id
-        link.send(Data(stream_id, data))
+        if self._flows:
+            link.send_in_flow(Data(stream_id, data))
+        else:
+            self._flows = True
+            link.send(Data(stream_id, data))
         if not self._paused and self._call is not None and link.queued(stream_id) > HIGH_WATER:
             self._paused = True
             self._call.pause()

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from slime.agent.upstream.answer import Heads
 from slime.agent.upstream.call import ResponseSink, UpstreamCall
 from slime.agent.upstream.connection import Patience, UpstreamConnection
 from slime.agent.upstream.lobby import Lobby
@@ -60,10 +61,10 @@ class _ConnectionFactory(Factory):
     def __init__(self, keeper: UpstreamClient, settings: UpstreamSettings) -> None:
         self._keeper = keeper
         self._settings = settings
-        self._limits = HeadLimits(head_bytes=settings.max_head, fields=settings.max_fields)
+        self._heads = Heads(HeadLimits(head_bytes=settings.max_head, fields=settings.max_fields))
 
     def buildProtocol(self, addr: IAddress | None) -> UpstreamConnection:
-        return UpstreamConnection(self._keeper, self._settings, self._limits)
+        return UpstreamConnection(self._keeper, self._settings, self._heads)
 
 
 class UpstreamClient:

@@ -12,11 +12,10 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from slime.agent.upstream.answer import AnswerReader, Outcome, Upgraded
+from slime.agent.upstream.answer import AnswerReader, Heads, Outcome, Upgraded
 from slime.agent.upstream.call import UpstreamCall
 from slime.agent.upstream.wire import Wire
 from slime.errors import BadMessage, ErrorCode
-from slime.http.head import HeadLimits
 from slime.http.parser import EndOfMessage
 
 __all__ = ["CLOSE_TIMEOUT", "Keeper", "Patience", "UpstreamConnection"]
@@ -90,11 +89,11 @@ class StallWatch:
 class UpstreamConnection(Wire):
     """The client's end of one connection."""
 
-    def __init__(self, keeper: Keeper, patience: Patience, limits: HeadLimits) -> None:
+    def __init__(self, keeper: Keeper, patience: Patience, heads: Heads) -> None:
         super().__init__()
         self._keeper = keeper
         self._patience = patience
-        self._reader = AnswerReader(limits)
+        self._reader = AnswerReader(heads)
         self._watch = StallWatch()
         self._phase = Phase.IDLE
         self._call: UpstreamCall | None = None
