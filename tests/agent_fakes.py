@@ -18,7 +18,7 @@ from slime.http.fields import Fields
 from slime.http.forwarding import UpstreamAddress
 from slime.http.head import HeadLimits, RequestHead, ResponseHead
 from slime.testing_upstream import Watched
-from slime.tunnel import Data, Frame, Hello, Role, TunnelConnection, Welcome
+from slime.tunnel import Frame, Hello, Role, TunnelConnection, Welcome
 from slime.wslink import SUBPROTOCOL, TunnelProtocolMixin, harden
 
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: app.example\r\nAccept: */*\r\n\r\n"
@@ -104,7 +104,6 @@ class LinkStub:
 
     def __init__(self) -> None:
         self.sent: list[Frame] = []
-        self.flown: list[Data] = []
         self.used: list[tuple[int, int]] = []
         self.forgotten: list[int] = []
         self.waiting = 0
@@ -114,10 +113,6 @@ class LinkStub:
 
     def send_at_leisure(self, frame: Frame) -> None:
         self.sent.append(frame)
-
-    def send_in_flow(self, frame: Data) -> None:
-        self.sent.append(frame)
-        self.flown.append(frame)
 
     def consumed(self, stream_id: int, amount: int) -> None:
         self.used.append((stream_id, amount))

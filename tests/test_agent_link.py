@@ -9,9 +9,8 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import FakeTransport, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
-from slime.agent.link import MAX_TOKEN, AgentLink, LinkEnd, LinkFactory, LinkPolicy, Verdict
+from slime.agent.link import AgentLink, LinkEnd, LinkFactory, LinkPolicy, Verdict
 from slime.errors import ErrorCode
-from slime.sender import LEISURE
 from slime.tunnel import (
     Capacity,
     Data,
@@ -180,44 +179,15 @@ class ServingTests(LinkCase):
         self.assertEqual(self.said(), [expected])
         self.assertEqual(self.link.tunnel.live, 0)
 
-    def flowing(self) -> int:
-        """An answer of which something has been heard."""
+    def test_chunk_leaves_in_its_turn(self) -> None:
         stream_id = self.hub.open()
         self.settle()
         self.call.sink.started()
         self.call.sink.head(ANSWER, None)
         self.said()
-        return stream_id
-
-    def test_chunk_leaves_in_its_turn(self) -> None:
-        stream_id = self.flowing()
         for chunk in (b"one", b"two"):
             self.call.sink.data(chunk)
             self.assertEqual(self.said(), [[Data(stream_id, chunk)]])
-            self.clock.advance(LEISURE)
-
-    def test_crowd_shares_messages(self) -> None:
-        """What many answers say within a moment of a message goes with the next, but for what begins them."""
-        flows = [(self.flowing(), self.call.sink) for _ in range(2)]
-        for stream_id, sink in flows:
-            sink.data(b"first")
-            self.assertEqual(self.said(), [[Data(stream_id, b"first")]])
-        for _, sink in flows:
-            sink.data(b"more")
-        self.assertEqual(self.said(), [])
-        self.clock.advance(LEISURE)
-        self.assertEqual(self.said(), [[Data(stream_id, b"more") for stream_id, _ in flows]])
-
-    def test_no_wait_for_large_pieces_and_ends(self) -> None:
-        """Nor does what waited wait any longer then."""
-        stream_id = self.flowing()
-        large = b"x" * (MAX_TOKEN + 1)
-        self.call.sink.data(large)
-        self.call.sink.data(large)
-        self.assertEqual(self.said(), [[Data(stream_id, 2 * large)]])
-        self.call.sink.data(b"last")
-        self.call.sink.end([])
-        self.assertEqual(self.said(), [[Data(stream_id, b"last"), End(stream_id)]])
 
     def test_upload(self) -> None:
         stream_id = self.hub.open(length=None)

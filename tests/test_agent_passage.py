@@ -67,12 +67,6 @@ class PassageTests(SynchronousTestCase):
         self.assertEqual((self.call.done, self.sent()), ([b"ping"], [Data(1, b"pong")]))
         self.assertEqual(self.link.used, [(1, 4)])
 
-    def test_no_word_waits(self) -> None:
-        self.switched()
-        for word in (b"ping", b"pong"):
-            self.call.sink.data(word)
-        self.assertEqual((self.sent(), self.link.flown), ([Data(1, b"ping"), Data(1, b"pong")], []))
-
     def test_application_ends_first(self) -> None:
         worker = self.switched()
         worker.body_ended(End(1))

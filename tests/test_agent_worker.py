@@ -52,14 +52,6 @@ class ExchangeTests(WorkerCase):
         self.assertIn((b"Host", b"upstream:80"), head.fields)
         self.assertEqual(self.call.length, 0)
 
-    def test_what_follows_the_first_piece_flows(self) -> None:
-        self.opened()
-        self.call.sink.started()
-        self.call.sink.head(ANSWER, None)
-        for token in (b"one", b"two", b"three"):
-            self.call.sink.data(token)
-        self.assertEqual(self.link.flown, [Data(1, b"two"), Data(1, b"three")])
-
     def test_answer_without_body_ends_with_its_head(self) -> None:
         self.opened()
         self.call.answer(b"")

@@ -20,7 +20,6 @@ from slime.agent.passage import PassageWorker
 from slime.agent.worker import Worker, Workshop
 from slime.errors import BadMessage
 from slime.http.head import ResponseHead, field_values, parse_response_head
-from slime.sender import LEISURE
 from slime.tunnel import Capacity, Data, Drain, End, Frame, Hello, Open, Reset, Revoke, Role, TunnelConnection, Welcome
 from slime.tunnel.growth import WindowLimits
 from slime.websocket import printable
@@ -33,9 +32,6 @@ MAX_HANDSHAKE = 16 * 1024
 
 #: The longest Retry-After that is believed, in seconds.
 MAX_RETRY_AFTER = 3600
-
-#: Bytes of a piece of an answer that may wait for others; what comes in larger pieces is in a hurry.
-MAX_TOKEN = 1024
 
 _SOFTWARE = f"slime/{__version__}"
 
@@ -110,7 +106,6 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
         self._welcomed_at: float | None = None
         self._refusal: LinkEnd | None = None
         self._drained: Deferred[None] | None = None
-        self._flushed_at = 0.0
 
     # -- the WebSocket's handshake --------------------------------------------------------------------------------
 
@@ -157,7 +152,6 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
 
     def flushed(self) -> None:
         """Maybe the last of what was running has just left."""
-        self._flushed_at = self._clock.seconds()
         if self._drained is not None and not self.tunnel.live:
             self._leave_drained()
 
@@ -206,15 +200,6 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
     def queued(self, stream_id: int) -> int:
         """Bytes of an answer that wait."""
         return self.tunnel.queued(stream_id)
-
-    def send_in_flow(self, frame: Data) -> None:
-        """Queue a piece of an answer that flows. Alone it leaves when the turn ends; where so many flow that a message
-        has just left, small pieces wait for the next one together, which spares both ends a message for each token."""
-        crowded = self._clock.seconds() - self._flushed_at < LEISURE
-        if crowded and len(frame.data) <= MAX_TOKEN:
-            self.send_at_leisure(frame)
-        else:
-            self.send(frame)
 
     def forget(self, stream_id: int) -> None:
         """The stream has no worker any more."""

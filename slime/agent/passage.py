@@ -81,11 +81,6 @@ class PassageWorker(Worker):
         cast(UpstreamCall, self._call).abort()
         self.failed(error.code, error.detail)
 
-    def data(self, data: bytes) -> None:
-        """In a conversation somebody waits for each word."""
-        self._flows = False
-        super().data(data)
-
     def end(self, trailers: Fields) -> None:
         """The upstream has said all it had to say; after a 101 it may go on listening."""
         if not self._switched:

@@ -34,9 +34,6 @@ class WorkerLink(Protocol):
     def send_at_leisure(self, frame: Frame) -> None:
         """Queue a frame; it leaves within milliseconds."""
 
-    def send_in_flow(self, frame: Data) -> None:
-        """As one or the other: a piece of an answer of which others have gone."""
-
     def consumed(self, stream_id: int, amount: int) -> None:
         """Body bytes of the request have gone to the upstream."""
 
@@ -154,7 +151,7 @@ class Worker:
     """
 
     __slots__ = (
-        "_began", "_call", "_early", "_flows", "_full", "_head", "_held", "_length", "_link", "_method", "_over",
+        "_began", "_call", "_early", "_full", "_head", "_held", "_length", "_link", "_method", "_over",
         "_paused", "_shop", "_stream_id", "_whole",
     )  # fmt: skip
 
@@ -172,7 +169,7 @@ class Worker:
         self._call: UpstreamCall | None = None
         self._early: list[Data | End] = []
         self._held = 0
-        self._flows = self._full = self._paused = self._whole = False
+        self._full = self._paused = self._whole = False
 
     # What the hub says.
 
@@ -267,13 +264,9 @@ class Worker:
         self._link.send(Head(self._stream_id, passed_on(head, self._method), length))
 
     def data(self, data: bytes) -> None:
-        """Body bytes of the answer, under way soon unless the hub's credit is used up; the first of them at once."""
+        """Body bytes of the answer, under way in this turn unless the hub's credit is used up."""
         link, stream_id = self._link, self._stream_id
-        if self._flows:
-            link.send_in_flow(Data(stream_id, data))
-        else:
-            self._flows = True
-            link.send(Data(stream_id, data))
+        link.send(Data(stream_id, data))
         if not self._paused and self._call is not None and link.queued(stream_id) > HIGH_WATER:
             self._paused = True
             self._call.pause()
