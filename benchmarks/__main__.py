@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from benchmarks import bulk, distance, handover, micro, small, tokens
+from benchmarks import bulk, distance, handover, load, micro, small, tokens
 from benchmarks.figures import Figure, page, records, table
 from benchmarks.machine import describe
 from benchmarks.plan import Plan
@@ -21,12 +21,14 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "queue": small.one_slot,
     "latency": small.one_connection,
     "handover": handover.hand_over,
+    "load": load.added_latency,
     "streams": tokens.many_streams,
     "first": tokens.one_stream,
     "download": bulk.download,
     "upload": bulk.upload,
     "stall": bulk.stalled_reader,
     "distance": distance.utilisation,
+    "unequal": distance.unequal,
     "far": distance.far_bulk,
 }
 

@@ -18,7 +18,7 @@ from benchmarks.servers import BODY, nginx
 from benchmarks.tokens import source
 from benchmarks.wrk import Load, Result, press
 
-__all__ = ["MEGABYTE", "curl", "download", "stalled_reader", "upload"]
+__all__ = ["MEGABYTE", "CorruptError", "compare_hash", "curl", "download", "make_file", "stalled_reader", "upload"]
 
 MEGABYTE = 1_000_000
 
@@ -43,7 +43,7 @@ def download(plan: Plan) -> Iterator[Figure]:
     path, digest = make_file(plan)
     with nginx(plan.folder) as direct, fleet(direct, 1) as slime:
         growth = Growth(slime)
-        _compare_hash(slime.port, plan, digest)
+        compare_hash(slime.port, plan, digest)
         runs = take_turns(plan.rounds, {"direct": lambda: _down(direct), "slime": lambda: _down(slime.port)})
         grown = growth.figures(f"{plan.megabytes} MB down", most=48)
     path.unlink()
@@ -97,7 +97,11 @@ def _up(port: int, path: Path, digest: str) -> float:
     return float(speed) / MEGABYTE
 
 
-def _compare_hash(port: int, plan: Plan, digest: str) -> None:
+def compare_hash(port: int, plan: Plan, digest: str) -> None:
+    """Read the file of :func:`make_file` through ``port`` once.
+
+    :raises CorruptError: it is not what was written.
+    """
     copy, found = plan.folder / "copy", hashlib.sha256()
     curl("-o", str(copy), f"http://127.0.0.1:{port}/bulk")
     with copy.open("rb") as file:
