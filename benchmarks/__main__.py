@@ -10,10 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
-from benchmarks import bulk, distance, handover, load, micro, small, tokens
+from benchmarks import bulk, crowd, distance, handover, load, losses, micro, small, storm, tokens
 from benchmarks.figures import Figure, page, records, table
 from benchmarks.machine import describe
 from benchmarks.plan import Plan
+from benchmarks.plot import draw
 
 PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "memory": micro.in_memory,
@@ -30,6 +31,9 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
     "distance": distance.utilisation,
     "unequal": distance.unequal,
     "far": distance.far_bulk,
+    "links": crowd.resting_links,
+    "storm": storm.weathering,
+    "faults": losses.lost_requests,
 }
 
 
@@ -48,12 +52,14 @@ def main(arguments: list[str]) -> int:
         asked.json.write_text(json.dumps({"machine": machine, "figures": measured}, indent=1) + "\n")
     if asked.page:
         asked.page.write_text(page(figures, machine))
-    return int(any(record["met"] is False for record in measured))
+    if asked.plot:
+        asked.plot.write_text(draw(measured))
+    return int(not asked.smoke and any(record["met"] is False for record in measured))
 
 
 def _plan(asked: argparse.Namespace, folder: Path) -> Plan:
     if asked.smoke:
-        return Plan(folder, rounds=1, seconds=1.0, megabytes=10)
+        return Plan(folder, rounds=1, seconds=1.0, megabytes=10, crowd=20, storm=20, faults=2)
     return Plan(folder, rounds=asked.rounds)
 
 
@@ -63,6 +69,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="measurements of everything, odd (default: 3)")
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     parser.add_argument("--page", type=Path, help="write them to this file as a part of a page (docs/figures.inc)")
+    parser.add_argument("--plot", type=Path, help="draw what the part load has found (docs/images/added-latency.svg)")
     parser.add_argument("--smoke", action="store_true", help="once and briefly: checks the suite, not the speed")
     asked = parser.parse_args(arguments)
     if unknown := set(asked.parts) - set(PARTS):

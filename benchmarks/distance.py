@@ -73,7 +73,7 @@ def unequal(plan: Plan) -> Iterator[Figure]:
     waits: dict[str, list[float]] = {"not sent ahead": [], "sent ahead": []}
     with provider() as fast, provider(SLOWER) as slow:
         posts = [Post([upstream], 1, NEAR) for upstream in (fast, slow)]
-        with fleet_of(posts, "--prefetch", "0") as without, fleet_of(posts) as ahead:
+        with fleet_of(*posts, options=("--prefetch", "0")) as without, fleet_of(*posts) as ahead:
             for number in range(plan.rounds):
                 for subject, port in zip(waits, (without.port, ahead.port), strict=True):
                     waits[subject].append(_mean_wait(port, [fast, slow], 3 * plan.seconds, Random(number)))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from benchmarks.machine import cpu_seconds
 from slime.demo.children import Child, leashed
 from slime.demo.fleet import AgentProcess, HubProcess
 
-__all__ = ["Fleet", "Post", "fleet", "fleet_of", "relay"]
+__all__ = ["Fleet", "Post", "agent", "fleet", "fleet_of", "relay"]
 
 SECRET = "for the benchmarks only, on the loopback interface"
 
@@ -28,14 +28,22 @@ class Post:
 class Fleet:
     """A hub and its agents.
 
-    :ivar port: where applications find the hub.
-    :ivar hub: its process id.
-    :ivar agents: theirs.
+    :ivar process: the hub.
+    :ivar agents: process ids.
     """
 
-    port: int
-    hub: int
+    process: HubProcess
     agents: list[int]
+
+    @property
+    def port(self) -> int:
+        """Where applications find the hub."""
+        return self.process.port
+
+    @property
+    def hub(self) -> int:
+        """The hub's process id."""
+        return self.process.child.pid
 
     @property
     def agent(self) -> int:
@@ -49,27 +57,31 @@ class Fleet:
 
 def fleet(upstream: int, slots: int, round_trip: float = 0.0) -> AbstractContextManager[Fleet]:
     """A hub and an agent with ``slots`` slots for the upstream on that port, ``round_trip`` seconds from the hub."""
-    return fleet_of([Post([upstream], slots, round_trip)])
+    return fleet_of(Post([upstream], slots, round_trip))
 
 
 @contextmanager
-def fleet_of(posts: Sequence[Post], *options: str) -> Iterator[Fleet]:
+def fleet_of(*posts: Post, options: Sequence[str] = ()) -> Iterator[Fleet]:
     """A hub, with these options besides, and an agent process at each post."""
     with ExitStack() as cleanup:
         hub = HubProcess(SECRET, "--grace", "1s", *options)
         cleanup.callback(hub.child.end)
-        agents = [_agent(cleanup, hub, f"bench-{number}", post) for number, post in enumerate(posts)]
-        yield Fleet(hub.port, hub.child.pid, agents)
+        agents = [cleanup.enter_context(agent(hub, f"bench-{number}", post)) for number, post in enumerate(posts)]
+        yield Fleet(hub, agents)
 
 
-def _agent(cleanup: ExitStack, hub: HubProcess, name: str, post: Post) -> int:
-    door = cleanup.enter_context(relay(hub.port, post.round_trip)) if post.round_trip else hub.port
-    addresses = ",".join(f"127.0.0.1:{port}" for port in post.upstreams)
-    options = ("--upstream", addresses, "--num-worker", str(post.slots), "--grace", "1s")
-    agent = AgentProcess(name, f"127.0.0.1:{door}", hub.token(name), *options)
-    cleanup.callback(agent.child.end)
-    hub.child.wait_for(f"agent {name} joined", 60.0, len(post.upstreams))
-    return agent.child.pid
+@contextmanager
+def agent(hub: HubProcess, name: str, post: Post) -> Iterator[int]:
+    """An agent process at its post, all of its agents linked; gives its process id."""
+    with relay(hub.port, post.round_trip) if post.round_trip else nullcontext(hub.port) as door:
+        addresses = ",".join(f"127.0.0.1:{port}" for port in post.upstreams)
+        options = ("--upstream", addresses, "--num-worker", str(post.slots), "--grace", "1s")
+        process = AgentProcess(name, f"127.0.0.1:{door}", hub.token(name), *options)
+        try:
+            hub.child.wait_for(f"agent {name} joined", 90.0, len(post.upstreams))
+            yield process.child.pid
+        finally:
+            process.child.end()
 
 
 @contextmanager
