@@ -48,7 +48,7 @@ def utilisation(plan: Plan) -> Iterator[Figure]:
     for case in DISTANCES:
         with provider() as upstream, fleet(upstream, 1, case.round_trip) as slime:
             _share(slime.port, upstream, case, 1.0)  # what the hub knows of a new agent is not what is measured
-            seconds = max(plan.seconds, 8 * case.service)
+            seconds = max(plan.seconds, 6 * case.service)
             shares = [_share(slime.port, upstream, case, seconds) for _ in range(plan.rounds)]
         measure = f"share of time busy: {case.service * 1e3:.0f} ms a request, RTT {case.round_trip * 1e3:.0f} ms"
         yield Figure(f"1 slot, {CALLERS} waiting", "slime", measure, shares, goal=at_least(case.goal))
@@ -76,7 +76,7 @@ def unequal(plan: Plan) -> Iterator[Figure]:
         with fleet_of(*posts, options=("--prefetch", "0")) as without, fleet_of(*posts) as ahead:
             for number in range(plan.rounds):
                 for subject, port in zip(waits, (without.port, ahead.port), strict=True):
-                    waits[subject].append(_mean_wait(port, [fast, slow], 3 * plan.seconds, Random(number)))
+                    waits[subject].append(_mean_wait(port, [fast, slow], 2 * plan.seconds, Random(number)))
     part, measure = "2 providers, one 10 times slower", f"mean wait, ms, {LOAD:.0%} load"
     yield Figure(part, "not sent ahead", measure, waits["not sent ahead"])
     yield Figure(part, "sent ahead", measure, waits["sent ahead"], "not sent ahead", at_most(1.0))
