@@ -40,7 +40,7 @@ PARTS: dict[str, Callable[[Plan], Iterator[Figure]]] = {
 
 #: Other makers' programs that the suite needs, and the parts that need none of them.
 PROGRAMS = ("nginx", "haproxy", "wrk", "curl")
-ALONE = frozenset({"first", "streams", "unequal", "storm", "faults"})
+ALONE = frozenset({"memory", "first", "streams", "unequal", "storm", "faults"})
 
 
 def main(arguments: list[str]) -> int:
