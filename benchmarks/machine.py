@@ -27,6 +27,10 @@ class Memory:
         Path(f"/proc/{pid}/clear_refs").write_text("5")  # lets the peak start anew (proc(5))
         self._before = self._field("VmRSS")
 
+    def kept(self) -> float:
+        """The resident memory now less that at the beginning, in MB."""
+        return (self._field("VmRSS") - self._before) / 1000
+
     def growth(self) -> float:
         """The highest resident memory since then less that at the beginning, in MB."""
         return (self._field("VmHWM") - self._before) / 1000

@@ -20,12 +20,18 @@ class Plan:
     :ivar rounds: how often each measurement is taken; odd, so that the median is one of them.
     :ivar seconds: length of one measurement under load.
     :ivar megabytes: size of a bulk transfer.
+    :ivar crowd: links that rest while others are measured.
+    :ivar storm: links that come back at once.
+    :ivar faults: faults of a history.
     """
 
     folder: Path
     rounds: int = 3
     seconds: float = 2.0
     megabytes: int = 300
+    crowd: int = 5000
+    storm: int = 1000
+    faults: int = 7
 
 
 def take_turns(rounds: int, subjects: Mapping[str, Callable[[], Result]]) -> dict[str, list[Result]]:

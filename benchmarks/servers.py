@@ -34,6 +34,7 @@ http {{
 HAPROXY = """
 global
     maxconn 4096
+    nbthread 1
 defaults
     mode http
     timeout connect 5s
@@ -71,7 +72,11 @@ def nginx(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def haproxy(folder: Path, upstream: int, slots: int) -> Iterator[int]:
-    """HAProxy that has ``slots`` servers, all of them ``upstream``, one request at a time each."""
+    """HAProxy that has ``slots`` servers, all of them ``upstream``, one request at a time each.
+
+    It has one thread, as the hub has. With more it is several times slower at this, as they hand servers over to one
+    another, and its queue leaves servers idle.
+    """
     port, settings = free_port(), folder / f"haproxy-{slots}.cfg"
     servers = "\n".join(f"    server s{n} 127.0.0.1:{upstream} maxconn 1" for n in range(slots))
     settings.write_text(HAPROXY.format(port=port, servers=servers))

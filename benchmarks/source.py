@@ -5,9 +5,7 @@
     python -m benchmarks.source
 
 ``GET /events?N`` streams N server-sent events at the rate of the suite, each with its number and the time at
-which it was sent; ``PUT /sink`` answers with the SHA-256 of the body it got; ``GET /work?T`` gives the small answer
-after T seconds, and ``GET /gaps`` tells how long there was nothing to do between two of those. It writes its port on
-standard output.
+which it was sent; ``PUT /sink`` answers with the SHA-256 of the body it got. It writes its port on standard output.
 A thread for each connection: none waits for another, whatever its client does.
 """
 
@@ -19,8 +17,6 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import monotonic, monotonic_ns, sleep
 from zlib import crc32
-
-from benchmarks.servers import BODY
 
 __all__ = ["INTERVAL", "event_line"]
 
@@ -35,35 +31,6 @@ def event_line(number: int) -> bytes:
     return b"data: %d %d %s\n\n" % (number, monotonic_ns(), PADDING.encode())
 
 
-class Idle:
-    """The pauses between small answers. Only one request may run at a time."""
-
-    def __init__(self) -> None:
-        self._gaps: list[float] = []
-        self._busy = 0.0
-        self._began = self._ended = 0
-
-    def begin(self) -> None:
-        """A request is here."""
-        self._began = monotonic_ns()
-        if self._ended:
-            self._gaps.append((self._began - self._ended) / 1e6)
-
-    def end(self) -> None:
-        """Its answer is on the way."""
-        self._ended = monotonic_ns()
-        self._busy += (self._ended - self._began) / 1e6
-
-    def take(self) -> dict[str, object]:
-        """What was noted so far, in ms; what comes later starts anew."""
-        taken: dict[str, object] = {"gaps": self._gaps, "busy": self._busy}
-        self._gaps, self._busy, self._ended = [], 0.0, 0
-        return taken
-
-
-IDLE = Idle()
-
-
 class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
@@ -71,20 +38,8 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """Give what the path names."""
-        name, _, count = self.path.partition("?")
-        if name == "/events":
-            self._events(int(count))
-        elif name == "/gaps":
-            self._answer(json.dumps(IDLE.take()).encode())
-        else:
-            IDLE.begin()
-            sleep(float(count or 0))
-            self._answer(BODY.encode())
-            IDLE.end()
-
-    def _events(self, count: int) -> None:
         """Stream events, each at its own time, whether the one before was late or not."""
+        count = int(self.path.partition("?")[2])
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")

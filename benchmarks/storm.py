@@ -11,12 +11,15 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import monotonic, sleep
 
+from benchmarks.figures import Figure, at_most
 from benchmarks.history.programs import Agent, Hub
+from benchmarks.plan import Plan
 
-__all__ = ["Storm", "storm"]
+__all__ = ["Storm", "storm", "weathering"]
 
 #: Longest time for everybody to be back, and for an answer meanwhile; in seconds.
 BACK, ANSWER = 15.0, 1.0
@@ -62,6 +65,14 @@ def storm(links: int) -> Storm:
         finally:
             agent.end()
             hub.end()
+
+
+def weathering(plan: Plan) -> Iterator[Figure]:
+    """As a part of the suite: once, as it takes long and is not about a millisecond."""
+    found, part = storm(plan.storm), f"{plan.storm} agents after a hub's death"
+    yield Figure(part, "slime", "all back after, s", [found.back], goal=at_most(BACK))
+    slowest = max(found.answers, default=float("inf")) * 1e3
+    yield Figure(part, "slime hub", "slowest answer meanwhile, ms", [slowest], goal=at_most(ANSWER * 1e3))
 
 
 def _wait(hub: Hub, links: int, seconds: float = 60.0) -> None:

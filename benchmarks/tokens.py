@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from statistics import median
 
 from benchmarks.figures import Figure, at_most
@@ -16,7 +14,7 @@ from benchmarks.source import INTERVAL
 from benchmarks.streams import Delays, first_event, listen
 from slime.demo.children import Child, leashed
 
-__all__ = ["idle", "many_streams", "one_stream", "source"]
+__all__ = ["many_streams", "one_stream", "source"]
 
 STREAMS = 100
 FIRSTS = 25
@@ -30,24 +28,6 @@ def source() -> Iterator[int]:
         yield int(child.wait_for(r"port (\d+)")[1])
     finally:
         child.end()
-
-
-@dataclass(frozen=True, slots=True)
-class Pauses:
-    """How an upstream spent its time since it was last asked: ``gaps`` between requests and ``busy``, in ms."""
-
-    gaps: list[float]
-    busy: float
-
-
-def idle(upstream: int) -> Pauses:
-    """Ask the upstream of :func:`source`."""
-    connection = HTTPConnection("127.0.0.1", upstream, timeout=10)
-    try:
-        connection.request("GET", "/gaps")
-        return Pauses(**json.load(connection.getresponse()))
-    finally:
-        connection.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ SCRIPT = Path(__file__).with_name("check.lua")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How hard to press: ``connections`` that each have one request running, for whole ``seconds``.
+    """How hard to press: ``connections`` that each have one request running, for ``seconds``, rounded up.
 
     :ivar body: what every answer must be.
     """
@@ -54,7 +55,7 @@ def press(port: int, load: Load) -> Result:
 
     :raises WrongAnswersError: an answer was wrong or a connection broke.
     """
-    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds:.0f}s", "--timeout=30s", f"-s{SCRIPT}",
+    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{math.ceil(load.seconds)}s", "--timeout=30s", f"-s{SCRIPT}",
                "-HSlime-Block: 1", f"http://127.0.0.1:{port}{load.path}", "--", load.body]
     done = subprocess.run(command, capture_output=True, text=True, timeout=load.seconds + 30, check=True)
     found = re.search(r"SUMMARY (.*)", done.stdout)

@@ -110,7 +110,7 @@ class TunnelProtocolMixin(HardenedWebSocket):
         """
         self._control = TokenBucket(control_rate, self._clock.seconds())
         self._counted = self.tunnel.chatter
-        self._growth = Growth(windows) if windows is not None else None
+        self._growth = Growth(windows, self.tunnel.is_live) if windows is not None else None
         self.shaken_hands()
         self._liveness = Liveness(max(ping_interval, SHORTEST_INTERVAL), self._clock.seconds())
         self._tick(self._liveness)
@@ -135,11 +135,11 @@ class TunnelProtocolMixin(HardenedWebSocket):
 
     def consumed(self, stream_id: int, amount: int) -> None:
         """``amount`` bytes of a stream's DATA were used: the peer may send more."""
-        if self._phase is _OPEN and self.tunnel.consumed(stream_id, amount):
-            # Credit comes by the half window.
+        if self._phase is _OPEN and (credit := self.tunnel.consumed(stream_id, amount)):
+            # Credit comes in large pieces.
             growth = self._growth
             if growth is not None:
-                window = growth.judge(stream_id, self._clock.seconds(), self.rtt)
+                window = growth.judge(stream_id, credit, self._clock.seconds(), self.rtt)
                 if window:
                     self.tunnel.resize(stream_id, window)
             self._sender.schedule()

@@ -31,7 +31,15 @@ class BackoffTests(SynchronousTestCase):
 
     def test_bound_grows(self) -> None:
         self.assertEqual(self._rests([LOST] * 4), [1, 1.5, 2.25, 3.375])
-        self.assertEqual(self._rests([LOST] * 12)[-2:], [1.5**10, 60])
+        self.assertEqual(self._rests([LOST] * 40)[-1], 60)
+
+    def test_short_beside_the_time_before_it(self) -> None:
+        """Whatever chance does: a hub that was away for seconds has its agents back within seconds."""
+        rests = self._rests([LOST] * 12)
+        self.assertEqual(rests[4:6], [4, 4])
+        for number, rest in enumerate(rests):
+            self.assertLessEqual(rest, max(4, sum(rests[:number]) / 4))
+        self.assertGreater(rests[-1], 4)
 
     def test_bound_stays(self) -> None:
         """Not even after days is there an overflow."""

@@ -163,13 +163,16 @@ class PrefetchTests(SynchronousTestCase):
         return seat
 
     def test_depth(self) -> None:
-        """As many as the agent finishes in a round trip: one at least, the setting at most, one if nobody knows."""
+        """As many as the agent finishes in a round trip and half a request: one at least, the setting at most, one if
+        nobody knows."""
         for prefetch, rtt, service_time, expected in [
             (0, 1.0, 0.1, 0),
             (4, 0.0, None, 1),
             (4, 0.0, 1.0, 1),
-            (4, 0.1, 0.05, 2),
+            (4, 0.1, 0.2, 1),
+            (4, 0.1, 0.05, 3),
             (4, 0.1, 0.04, 3),
+            (4, 0.1, 0.025, 4),
             (4, 9.0, 0.1, 4),
             (4, 0.1, 0.0, 4),
         ]:
@@ -185,7 +188,7 @@ class PrefetchTests(SynchronousTestCase):
 
     def test_sent_ahead_when_all_are_busy(self) -> None:
         """In order, up to the depth for each slot; the rest waits here."""
-        seat = self.busy_seat(rtt=0.1, service_time=0.05, slots=2)
+        seat = self.busy_seat(rtt=0.1, service_time=0.07, slots=2)
         waiting = [ticket() for _ in range(5)]
         made = [one for each in waiting for one in self.dispatcher.enqueue(each)]
         self.assertEqual(made, [Assignment(one, seat, ahead=True) for one in waiting[:4]])

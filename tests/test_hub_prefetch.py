@@ -24,6 +24,13 @@ class PrefetchModelTests(SynchronousTestCase):
         self.assertLess(ahead.mean_wait, 0.1)
         self.assertLess(ahead.p99_wait, 0.25)
 
+    def test_nothing_is_on_the_edge(self) -> None:
+        """A single provider that a round trip is worth exactly two requests of, and these vary."""
+        ahead = [simulate([Provider(0.05, exponential(0.05))], 0.9, prefetch=4, seconds=200, seed=seed)
+                 for seed in range(4)]
+        self.assertGreater(sum(run.busy for run in ahead) / 4, 0.87)
+        self.assertLess(sum(run.mean_wait for run in ahead) / 4, 3)
+
     def test_varied_service_times(self) -> None:
         """Over many round trips the queue stays short where it grew for ever."""
         for seed in (1, 2, 3):

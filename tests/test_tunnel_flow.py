@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import LocalProtocolError, RemoteProtocolError
 from slime.tunnel import LOW_WATER, Sending, Window
-from slime.tunnel.flow import CREDIT_LIMIT
+from slime.tunnel.flow import CREDIT_LIMIT, GRANT
 
 
 class WindowTests(SynchronousTestCase):
@@ -18,6 +18,12 @@ class WindowTests(SynchronousTestCase):
         window.receive(80)
         self.assertEqual([window.consumed(49), window.consumed(1), window.consumed(30)], [0, 50, 0])
         self.assertEqual(window.available, 70)
+
+    def test_grants_large_windows_in_pieces(self) -> None:
+        """Of a large window no more is held back than of a middling one."""
+        window = Window(8 * GRANT)
+        window.receive(4 * GRANT)
+        self.assertEqual([window.consumed(GRANT - 1), window.consumed(1), window.consumed(GRANT)], [0, GRANT, GRANT])
 
     def test_beyond_credit(self) -> None:
         """More than was granted is the peer's violation."""

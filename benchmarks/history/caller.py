@@ -15,8 +15,8 @@ __all__ = ["Caller"]
 #: Seconds after which a caller that hears nothing says so.
 PATIENCE = 30.0
 
-#: Seconds before the next attempt when nobody listens.
-PAUSE = 0.05
+#: Seconds before the next attempt after one that failed, and the most they grow to while nobody listens.
+PAUSE, LONGEST_PAUSE = 0.05, 0.8
 
 CLEAN_ERRORS = {"502", "503", "504"}
 
@@ -36,6 +36,7 @@ class Caller:
         self._connection: tuple[StreamReader, StreamWriter] | None = None
         self._call: Call | None = None
         self._leaving = self._resting = False
+        self._pause = PAUSE
 
     async def ask(self) -> None:
         """Ask one thing after another until told to rest."""
@@ -81,9 +82,10 @@ class Caller:
         self._call = None
         if self._leaving and call.end is not End.OK:
             call.end = End.LEFT
+        self._pause = min(LONGEST_PAUSE, 2 * self._pause) if call.end is End.DOWN else PAUSE
         if call.end is not End.OK:
             self._close()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(self._pause)
 
     def _request(self, key: str, post: bool, retry: bool) -> bytes:
         lines = ["POST /work HTTP/1.1" if post else "GET /work HTTP/1.1", "Host: hub.example", f"X-Key: {key}"]

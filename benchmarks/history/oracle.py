@@ -9,8 +9,11 @@ from benchmarks.history.book import Book, Call, End, Fault, Visit
 
 __all__ = ["RECOVERY", "violations"]
 
-#: Seconds after the last fault in which full service must be back; also how long a fault may explain an error.
+#: Seconds after the last fault in which full service must be back.
 RECOVERY = 5.0
+
+#: Seconds after a fault was mended for which it still explains that a new request fails: nobody may have noticed yet.
+AFTERMATH = 2.0
 
 #: Seconds that a request may begin before one that was asked earlier, in peace: what is sent ahead may be overtaken
 #: by as much as it takes an upstream to finish what it has.
@@ -47,7 +50,7 @@ def _of_call(call: Call, visits: list[Visit], book: Book) -> Iterator[str]:
 
 
 def _explains(fault: Fault, call: Call) -> bool:
-    return fault.began <= call.ended and call.sent <= fault.mended + RECOVERY
+    return fault.began <= call.ended and call.sent <= fault.mended + AFTERMATH
 
 
 def _of_service(book: Book) -> Iterator[str]:

@@ -19,9 +19,12 @@ from slime.agent.link import AgentLink, LinkEnd, Verdict
 
 __all__ = ["Backoff", "Hub", "LinkKeeper"]
 
-#: Seconds of the first rest, at most, and how much longer each further one may be: slowly longer, so that the rest
-#: that a hub's return falls into is short beside the time that it was away.
+#: Seconds of the first rest, at most, and how much longer each further one may be.
 BASE, GROWTH = 1.0, 1.5
+
+#: The rest that a hub's return falls into should be short beside the time that it was away: no rest is longer than this
+#: share of all rests before it, or so many seconds.
+SHARE, SHORT = 0.25, 4.0
 
 #: Seconds of the first rest after a refusal: whoever refused will most likely do so again.
 SLOW = 30.0
@@ -45,21 +48,21 @@ class Backoff:
         self._longest = longest
         self._random = random
         self._attempts = 0
+        self._rested = 0.0
 
     def after(self, end: LinkEnd) -> float:
         """Seconds to rest after a link ended like this."""
         if end.lived >= SETTLED:
-            self._attempts = 0
+            self._attempts, self._rested = 0, 0.0
             if end.verdict is Verdict.MOVING:
                 return 0.0
         if end.retry_after:
             # A hub that is there, and says when.
             return end.retry_after * (1 + self._random())
-        bound = min(self._longest, BASE * GROWTH ** min(self._attempts, 32))
+        bound = min(self._longest, BASE * GROWTH ** min(self._attempts, 32), max(SHORT, SHARE * self._rested))
         self._attempts += 1
-        rest = bound * self._random()
-        if end.verdict is Verdict.REFUSED:
-            rest = self._slow(bound)
+        rest = self._slow(bound) if end.verdict is Verdict.REFUSED else bound * self._random()
+        self._rested += rest
         return rest
 
     def _slow(self, bound: float) -> float:

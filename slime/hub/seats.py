@@ -12,6 +12,9 @@ __all__ = ["Assignment", "Balance", "Decision", "Revocation", "Rights", "Seat", 
 
 #: How much the latest service time counts in an agent's mean.
 WEIGHT = 0.2
+#: Service times for which an agent holds tickets beyond the round trip: what it could just finish in that time leaves
+#: it idle whenever anything is late, or one request shorter than the mean.
+RESERVE = 0.5
 
 
 class Balance(Enum):
@@ -97,11 +100,11 @@ class Seat:
 
     @property
     def depth(self) -> int:
-        """How many tickets for each slot are worth holding: what the agent could finish in one round trip."""
+        """How many tickets for each slot are worth holding: what the agent could finish in one round trip, and some."""
         mean, most = self.service_time, self.prefetch
-        if mean is None or 0.0 < mean >= self.rtt:
+        if mean is None or 0.0 < mean * (1 - RESERVE) >= self.rtt:
             return 1 if most else 0
-        return min(most, math.ceil(self.rtt / mean)) if mean > 0.0 else most
+        return min(most, math.ceil(self.rtt / mean + RESERVE)) if mean > 0.0 else most
 
     @property
     def next_start(self) -> float:

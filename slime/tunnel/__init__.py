@@ -227,8 +227,8 @@ Credit
 The sender of a body MUST NOT have sent more bytes of DATA than it has credit: the window of the receiver's
 greeting, and every CREDIT since. More DATA is a violation, and so is credit of more than 2147483647 bytes.
 Only bytes of DATA count, discarded ones too. A receiver grants what its consumer has used; ``Window``
-waits until that is half a window, and grants nothing that a body of announced length will not need. Windows
-may grow and shrink at any time (``TunnelConnection.resize``): a receiver simply grants more, or less. A
+waits until that is half a window or 128 KiB, and grants nothing that a body of announced length will not need.
+Windows may grow and shrink at any time (``TunnelConnection.resize``): a receiver simply grants more, or less. A
 prefetched stream begins with the smaller of its windows and has the whole one from STARTED on.
 
 The link itself

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 from slime.errors import LocalProtocolError, RemoteProtocolError
 
-__all__ = ["CREDIT_LIMIT", "LOW_WATER", "Sending", "Terms", "Window"]
+__all__ = ["CREDIT_LIMIT", "GRANT", "LOW_WATER", "Sending", "Terms", "Window"]
 
 #: The most credit a stream may have, in bytes.
 CREDIT_LIMIT = 2**31 - 1
 #: Bytes that may wait for credit before the producer should pause, and at which it may go on.
 LOW_WATER = 64 * 1024
+#: Bytes that are granted at once at the latest. Over a long way a sender has used its credit up long before it hears
+#: of more, so to hold much of a large window back is to make it smaller.
+GRANT = 128 * 1024
 
 
 @dataclass(slots=True)
@@ -40,10 +43,11 @@ class Window:
     :ivar left: bytes of the declared length still to come; ``None`` when it declared none.
     """
 
-    __slots__ = ("available", "held", "left", "size")
+    __slots__ = ("_least", "available", "held", "left", "size")
 
     def __init__(self, size: int, left: int | None = None) -> None:
         self.size = self.available = size
+        self._least = min(size, 2 * GRANT)
         self.held = 0
         self.left = left
 
@@ -73,7 +77,7 @@ class Window:
     def consumed(self, size: int) -> int:
         """Count bytes that were used.
 
-        :returns: the credit to grant now, mostly 0: half a window at least, so that grants are few.
+        :returns: the credit to grant now, mostly 0: half a window or ``GRANT`` at least, so that grants are few.
         :raises LocalProtocolError: more was used than had arrived.
         """
         if size > self.held:
@@ -87,11 +91,12 @@ class Window:
         :returns: the credit to grant now.
         """
         self.size = size
+        self._least = min(size, 2 * GRANT)
         return self._due()
 
     def _due(self) -> int:
         gap = self.size - self.available - self.held
-        if gap * 2 < self.size or (self.left is not None and self.left <= self.available):
+        if gap * 2 < self._least or (self.left is not None and self.left <= self.available):
             return 0
         self.available += gap
         return gap
