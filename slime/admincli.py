@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 from slime.adminclient import AdminClient, AdminError
 from slime.commands import DISCONNECT, DRAIN, REVOKE, STATUS, UNDRAIN, Command
-from slime.options import SettingsOptions, refuse
+from slime.options import SettingsOptions, refuse, words_of
 from slime.settings import AdminConfig, StatusConfig
-from slime.sources import load_admin, load_status, words_of
+from slime.sources import load_admin, load_status
 
 __all__ = ["COMMANDS", "render"]
 

@@ -19,10 +19,9 @@ import slime
 from slime import commands
 from slime.commands import Words
 from slime.log import start_logging
-from slime.options import SettingsOptions, refuse
+from slime.options import SettingsOptions, refuse, words_of
 from slime.process import run_service
 from slime.reactor import install
-from slime.sources import words_of
 
 __all__ = ["main"]
 

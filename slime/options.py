@@ -5,16 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from twisted.python import usage
 
 from slime.commands import Command
 from slime.reference import help_text
-from slime.sources import SettingError
+from slime.sources import ALL_SETTINGS, SettingError, flags_of
 
-__all__ = ["SettingsOptions", "refuse"]
+__all__ = ["SettingsOptions", "refuse", "words_of"]
+
+
+def words_of(arguments: Iterable[str]) -> Iterator[list[str]]:
+    """A command line in pieces: each flag, of whichever command, with its value behind it, and each other word."""
+    known = flags_of(ALL_SETTINGS)
+    rest = deque(arguments)
+    while rest:
+        piece = [rest.popleft()]
+        setting = known.get(piece[0])
+        if setting is not None and rest and setting.kind.follows(rest[0]):
+            piece.append(rest.popleft())
+        yield piece
+
 
 def refuse(command: str, problem: object) -> NoReturn:
     """End the process over a setting that cannot be used: one line, exit status 2."""

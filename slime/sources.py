@@ -11,11 +11,12 @@ import difflib
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, replace
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -32,7 +33,8 @@ from slime.settings import (
 from slime.values import PATH
 
 __all__ = [
-    "SettingError", "load_admin", "load_agent", "load_hub", "load_register", "load_status", "with_files", "words_of",
+    "ALL_SETTINGS", "SettingError", "flags_of", "load_admin", "load_agent", "load_hub", "load_register", "load_status",
+    "with_files",
 ]  # fmt: skip
 
 #: Read from the home directory when no file is named and it exists.
@@ -47,6 +49,9 @@ CONFIG = Setting(
 #: The settings of every command, each name once: what a YAML file may hold.
 _ALL_ROWS = [row for config in (StatusConfig, HubConfig, AgentConfig, RegisterConfig) for row in settings_of(config)]
 ALL_SETTINGS = tuple({row.name: row for row in _ALL_ROWS}.values())
+
+
+_Config = TypeVar("_Config")
 
 
 class SettingError(Exception):
@@ -99,20 +104,9 @@ def with_files(settings: Iterable[Setting]) -> list[Setting]:
     return [*rows, CONFIG]
 
 
-def _flags(settings: Iterable[Setting]) -> dict[str, Setting]:
+def flags_of(settings: Iterable[Setting]) -> dict[str, Setting]:
+    """Every flag in every spelling, and what it sets."""
     return {f"--{name}": row for row in with_files(settings) for name in _spellings(row)}
-
-
-def words_of(arguments: Iterable[str]) -> Iterator[list[str]]:
-    """A command line in pieces: each flag, of whichever command, with its value behind it, and each other word."""
-    known = _flags(ALL_SETTINGS)
-    rest = deque(arguments)
-    while rest:
-        piece = [rest.popleft()]
-        setting = known.get(piece[0])
-        if setting is not None and rest and setting.kind.follows(rest[0]):
-            piece.append(rest.popleft())
-        yield piece
 
 
 def read_flags(arguments: Sequence[str], settings: Iterable[Setting]) -> dict[str, Found]:
@@ -120,7 +114,7 @@ def read_flags(arguments: Sequence[str], settings: Iterable[Setting]) -> dict[st
 
     :raises SettingError: a flag is unknown or lacks its value, or something is no flag at all.
     """
-    known = _flags(settings)
+    known = flags_of(settings)
     found: dict[str, Found] = {}
     rest = deque(arguments)
     while rest:
@@ -391,25 +385,14 @@ def load_agent(
     return config
 
 
-def load_admin(arguments: Sequence[str], environ: Mapping[str, str]) -> AdminConfig:
-    """Where a hub's admin site is.
+def _load(config: type[_Config], arguments: Sequence[str], environ: Mapping[str, str]) -> _Config:
+    """A configuration whose settings know nothing of each other.
 
     :raises SettingError: see :class:`Sources` and :func:`value_of`.
     """
-    return AdminConfig(**_values(AdminConfig, Sources.gather(arguments, environ, AdminConfig)))
+    return config(**_values(config, Sources.gather(arguments, environ, config)))
 
 
-def load_status(arguments: Sequence[str], environ: Mapping[str, str]) -> StatusConfig:
-    """The same, and how to show its state.
-
-    :raises SettingError: see :class:`Sources` and :func:`value_of`.
-    """
-    return StatusConfig(**_values(StatusConfig, Sources.gather(arguments, environ, StatusConfig)))
-
-
-def load_register(arguments: Sequence[str], environ: Mapping[str, str]) -> RegisterConfig:
-    """What a new token shall say.
-
-    :raises SettingError: see :class:`Sources` and :func:`value_of`.
-    """
-    return RegisterConfig(**_values(RegisterConfig, Sources.gather(arguments, environ, RegisterConfig)))
+load_admin = partial(_load, AdminConfig)
+load_status = partial(_load, StatusConfig)
+load_register = partial(_load, RegisterConfig)

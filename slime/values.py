@@ -202,14 +202,12 @@ def _parse_boolean(text: str) -> bool:
     return _SWITCH[text.lower()]
 
 
-ACCESS_LOGS = ("on", "combined", "json", "text", "off")
+_LINES = choice("on", "combined", "json", "text", "off")
 
 
 def _parse_access_log(text: str) -> str:
-    """A format, or as long as there was only one, whether to have a log at all."""
-    if text.lower() in _SWITCH:
-        return "on" if _SWITCH[text.lower()] else "off"
-    return str(choice(*ACCESS_LOGS).parse(text))
+    """A format, or as when there was but one, whether to have a log at all."""
+    return str(_LINES.parse(text if (on := _SWITCH.get(text.lower())) is None else ("off", "on")[on]))
 
 
 def _parse_filled(text: str) -> str:
@@ -383,7 +381,7 @@ _parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]+", "not an address; write one lik
 TEXT = Kind("TEXT", _parse_printable)
 HOST = Kind("HOST", _parse_host)
 BOOLEAN = Kind("", _parse_boolean, lambda value: str(value).lower(), bare="true")
-ACCESS_LOG = Kind("|".join(ACCESS_LOGS), _parse_access_log, bare="on")
+ACCESS_LOG = Kind(_LINES.metavar, _parse_access_log, bare="on")
 PATH = Kind("PATH", _parse_path)
 TARGET = Kind("PATH", _parse_target)
 NAMES = Kind("A,B,…", _parse_printable, ",".join, _split_commas)

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slime import values
 from slime.commands import Command
+from slime.options import words_of
 from slime.reference import errors_page, help_text, settings_page
 from slime.settings import AdminConfig, AgentConfig, HubConfig, RegisterConfig, Setting, StatusConfig, settings_of
 from slime.sources import (
@@ -26,7 +27,6 @@ from slime.sources import (
     load_register,
     load_status,
     with_files,
-    words_of,
 )
 from slime.values import Kind, parse_duration, parse_size, show_duration, show_size
 
