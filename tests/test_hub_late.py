@@ -8,11 +8,13 @@ from unittest import mock
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.direct import Corks
+from slime.errors import ErrorCode
 from slime.hub.doorstep import Doorstep
 from slime.hub.outlet import Outlet
-from slime.tunnel import Hello
+from slime.tunnel import Head, Hello, Open, Reset, Started
 from slime.wslink import CloseCode
 from tests.link_fixture import AgentPeer, MemoryHub, token
+from tests.test_hub_links import OK_HEAD
 from tests.test_hub_outlet import Owner, TransportTestCase
 
 
@@ -45,6 +47,44 @@ class LinkTests(SynchronousTestCase):
         self.assertTrue(link.alive)
 
 
+class AheadTests(SynchronousTestCase):
+    """A request that was sent ahead to an agent whose slot is taken."""
+
+    def setUp(self) -> None:
+        self.hub = MemoryHub()
+        self.agent = self.hub.agent(slots=1, prefetch=1)
+        self.hub.app().ask()
+        self.agent.frames()
+        self.agent.say(Started(1))
+        self.app = self.hub.app()
+        self.app.ask(fields=b"Slime-Block: 1\r\nSlime-Timeout: 2\r\n")
+        [ahead] = self.agent.frames()
+        assert isinstance(ahead, Open)
+        self.assertTrue(ahead.prefetch)
+
+    def test_patience(self) -> None:
+        """It waits at the agent as it would at the hub: no longer than it said."""
+        self.hub.clock.advance(3)
+        self.assertTrue(self.app.taken().startswith(b"HTTP/1.1 504 "))
+        self.assertEqual(self.agent.frames(), [Reset(2, ErrorCode.CANCELLED)])
+
+    def test_begun(self) -> None:
+        """What has begun waits no longer, and may take its time."""
+        self.agent.say(Head(1, OK_HEAD, 0), Started(2))
+        self.hub.clock.advance(3)
+        self.assertEqual(self.app.taken(), b"")
+        self.agent.say(Head(2, OK_HEAD, 0))
+        self.assertTrue(self.app.taken().startswith(b"HTTP/1.1 200 "))
+
+    def test_begun_and_asked_for(self) -> None:
+        """It will not come back, so somebody else may be asked."""
+        self.hub.pool._seats["worker-token/id"].service_time = 5.0
+        self.hub.agent(agent_id="idle")
+        [exchange] = [one for one in self.hub.pool.exchanges if one.ticket.asked]
+        self.agent.say(Head(1, OK_HEAD, 0), Started(2))
+        self.assertFalse(exchange.ticket.asked)
+
+
 class OutletTests(TransportTestCase):
     """The end of what is written."""
 
@@ -62,8 +102,9 @@ class DoorstepTests(SynchronousTestCase):
 
     def test_over(self) -> None:
         """It asks for no slot."""
-        exchange = mock.Mock(over=True)
-        enter = mock.Mock()
-        Doorstep(exchange, 5, enter).body_finished([])
+        exchange, porch = mock.Mock(over=True), mock.Mock()
+        step = Doorstep(porch, exchange, 5)
+        step.body_finished([])
         exchange.body_finished.assert_called_once_with([])
-        enter.assert_not_called()
+        porch.left.assert_called_once_with(step)
+        porch.enter.assert_not_called()

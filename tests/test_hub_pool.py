@@ -260,6 +260,7 @@ class StrangerTests(PoolTestCase):
         old.answer()
         self.pool.leave(old)
         self.assertEqual(app.response().status, 200)
+        self.assertEqual(self.pool.links, [new])
         self.ask(path=b"/new")
         self.assertEqual(self.targets(new), [b"/new"])
 
