@@ -1,11 +1,15 @@
 # Needs Python 3.11 or later and make; everything else goes into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
-TESTS ?= tests
+TESTS ?=
 DEMO_ARGS ?=
 FUZZ_SECONDS ?= 600
 
 BIN := .venv/bin
 CODE := slime tests twisted setup.py $(wildcard docs/conf.py docs/examples benchmarks)
+
+TRIAL := $(BIN)/coverage run -m twisted.trial
+PARTS := $(patsubst tests/%.py,tests.%,$(wildcard tests/test_*.py)) tests.fuzz
+BROWSER := tests.browser.check_page tests.browser.check_prometheus
 
 .PHONY: test fuzz interop demo demo-model style types unit browser image docs settings man clean
 
@@ -27,15 +31,29 @@ style: .venv/installed
 types: .venv/installed
 	$(BIN)/mypy slime twisted/plugins/slime_plugins.py docs/examples/*.py
 
-## unit: the tests, or TESTS=tests.test_tokens alone, with branch coverage
+## unit: all tests, or TESTS=tests.test_tokens alone, with branch coverage
+ifeq ($(TESTS),)
+unit: measured
+	$(BIN)/coverage report --format=total --include="$$($(BIN)/python -m tests.whole)" --fail-under=100
+else
 unit: .venv/installed
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m twisted.trial --temp-directory=_trial_temp $(TESTS); status=$$?; \
+	$(TRIAL) --temp-directory=_trial_temp $(TESTS); status=$$?; \
+	$(BIN)/coverage combine --quiet; $(BIN)/coverage report || status=1; exit $$status
+endif
+
+# Whole programs mostly wait, for each other and for Python to start; all other tests run meanwhile.
+.PHONY: measured
+measured: .venv/installed
+	$(BIN)/coverage erase
+	$(TRIAL) --temp-directory=_trial_temp_e2e tests.e2e >_trial_temp_e2e.log 2>&1 & programs=$$!; \
+	$(TRIAL) --temp-directory=_trial_temp $(PARTS); status=$$?; \
+	wait $$programs || status=1; cat _trial_temp_e2e.log; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage report || status=1; exit $$status
 
 ## browser: the admin site in a headless Chromium and under a Prometheus (Debian: chromium-driver, prometheus)
 browser: .venv/installed
-	SLIME_BROWSER=1 $(BIN)/python -m twisted.trial --temp-directory=_trial_temp_browser tests.browser
+	$(BIN)/python -m twisted.trial --temp-directory=_trial_temp_browser $(BROWSER)
 
 ## image: the container image's steps and programs, without a container engine; needs root (Debian: debootstrap)
 image: .venv/installed

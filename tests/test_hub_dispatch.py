@@ -111,6 +111,20 @@ class DispatcherTests(SynchronousTestCase):
         seat = Seat(None, CHAT, 2)
         self.assertEqual(self.dispatcher.join(seat), [Assignment(waiting[0], seat), Assignment(waiting[1], seat)])
 
+    def test_lost_rights_keep_the_order(self) -> None:
+        """Who waited for different agents may have to share one, in the order in which they came."""
+        broad, narrow = self.seat(), self.seat(CHAT)
+        running = [ticket(), ticket(scope="chat")]
+        self.assertEqual([self.dispatcher.offer(one) for one in running], [broad, narrow])
+        waiting = [ticket(scope=scope) for scope in ("chat", None, "chat", None)]
+        for one in waiting:
+            self.dispatcher.enqueue(one)
+        self.dispatcher.leave(broad)
+        served = running[1]
+        for one in waiting:
+            self.assertEqual(self.dispatcher.release(served), [Assignment(one, narrow)])
+            served = one
+
     def test_withdraw(self) -> None:
         one = ticket()
         self.dispatcher.enqueue(one)
@@ -222,7 +236,9 @@ class PrefetchTests(SynchronousTestCase):
         self.assertEqual(self.dispatcher.enqueue(held), [Assignment(held, far, ahead=True)])
         far.rtt = 1.5
         self.assertEqual(self.dispatcher.release(running), [])
-        far.rtt = 0.1
+        far.rtt, near.rtt = 0.5, 1.0
+        self.assertEqual(self.dispatcher.resize(near, 1), [], "nothing is gained")
+        far.rtt = near.rtt = 0.1
         again = ticket()
         self.assertIs(self.dispatcher.offer(again), near)
         self.assertEqual(self.dispatcher.release(again), [Revocation(held, far)])
@@ -251,6 +267,48 @@ class PrefetchTests(SynchronousTestCase):
         for _ in range(2):
             self.dispatcher.enqueue(ticket())
         self.assertEqual(self.dispatcher.join(Seat(None, API, 1)), [])
+
+
+    def test_what_runs_is_not_asked_for(self) -> None:
+        """However many agents are free elsewhere."""
+        seat = self.busy_seat(service_time=1.0, rtt=9.0, slots=2)
+        others = [self.busy_seat(prefetch=0, service_time=1.0, rtt=9.0) for _ in range(2)]
+        held = ticket()
+        self.dispatcher.enqueue(held)
+        for one in (seat, *others):
+            one.rtt = 0.0
+        made = [self.dispatcher.release(next(iter(one.tickets))) for one in others]
+        self.assertEqual(made, [[Revocation(held, seat)], []])
+
+    def test_recall(self) -> None:
+        """Everything that may not be running is asked for, and nothing twice."""
+        seat = self.busy_seat(service_time=1.0, rtt=9.0, slots=2)
+        held = [ticket() for _ in range(3)]
+        for one in held:
+            self.dispatcher.enqueue(one)
+        seat.slots = 0
+        self.assertEqual(self.dispatcher.recall(seat), [Revocation(one, seat) for one in held])
+        self.assertEqual(self.dispatcher.recall(seat), [])
+        self.dispatcher.started(held[0])
+        self.assertEqual(self.dispatcher.recall(seat), [Revocation(held[0], seat)])
+
+    def test_agent_leaves_with_what_was_asked_for(self) -> None:
+        """Nothing comes back from it any more, so others may be asked in its stead."""
+        lost, kept = self.busy_seat(service_time=1.0, rtt=9.0), self.busy_seat(service_time=1.0, rtt=9.0)
+        free = self.busy_seat(prefetch=0, service_time=1.0, rtt=9.0)
+        for _ in range(4):
+            self.dispatcher.enqueue(ticket())
+        lost.rtt = kept.rtt = free.rtt = 0.0
+        running = next(iter(free.tickets))
+        [asked] = self.dispatcher.release(running)
+        assert isinstance(asked, Revocation)
+        self.dispatcher.leave(asked.seat)
+        self.assertFalse(asked.ticket.asked)
+        other = kept if asked.seat is lost else lost
+        [again] = self.dispatcher.resize(free, 1)
+        self.assertEqual((type(again), again.seat), (Revocation, other))
+        self.dispatcher.release(again.ticket)
+        self.assertFalse(again.ticket.asked)
 
 
 class BalanceTests(SynchronousTestCase):

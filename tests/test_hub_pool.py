@@ -234,3 +234,36 @@ class ShutdownTests(PoolTestCase):
         done = self.pool.drain()
         app.leave()
         self.successResultOf(done)
+
+
+class StrangerTests(PoolTestCase):
+    """Links that are not, or no longer, those of their agent."""
+
+    def test_left_twice(self) -> None:
+        """A link that is gone already, or was never here, changes nothing for the one that is."""
+        old = self.hub.agent("alpha")
+        new = self.hub.agent("alpha")
+        for stranger in (old, object.__new__(FakeLink)):
+            stranger.key = new.key
+            self.pool.leave(stranger)
+            self.pool.depart(stranger)
+            self.pool.resize(stranger, 0)
+        self.ask()
+        self.assertEqual(len(new.streams), 1)
+
+    def test_departed_and_replaced(self) -> None:
+        """An agent's next process may be here before the last one has finished; each leaves for itself."""
+        old = self.hub.agent("alpha")
+        app = self.ask(path=b"/old")
+        self.pool.depart(old)
+        new = self.hub.agent("alpha")
+        old.answer()
+        self.pool.leave(old)
+        self.assertEqual(app.response().status, 200)
+        self.assertEqual(self.pool.links, [new])
+        self.ask(path=b"/new")
+        self.assertEqual(self.targets(new), [b"/new"])
+
+    def test_unknown(self) -> None:
+        """Nobody can be drained who is not here."""
+        self.assertFalse(self.pool.drain_agent("token/nobody"))

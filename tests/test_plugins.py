@@ -69,8 +69,9 @@ class PluginTests(SynchronousTestCase):
         options = maker.options()
         self.assertIsInstance(options, AgentOptions)
         state = self.mktemp()
-        options.parseOptions(["--token", "t", "--hub", "h", "--upstream", "u:1", "--state-dir", state])
-        self.assertTrue(IService.providedBy(maker.makeService(options)))
+        for own in (["--state-dir", state], ["--agent-id", "desk"]):
+            options.parseOptions(["--token", "t", "--hub", "h", "--upstream", "u:1", *own])
+            self.assertTrue(IService.providedBy(maker.makeService(options)))
 
     def test_under_twistd(self) -> None:
         """twistd hands its arguments on, and takes our log format, in the foreground and as a daemon."""

@@ -6,6 +6,7 @@ import errno
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -231,3 +232,59 @@ class Stubborn(Service):
 
 run_service(reactor, supervised(reactor, Stubborn(), 60.0))
 """
+
+
+class Punctual(Worker):
+    """A service that says when it is ready, and how it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.readiness: Deferred[None] = Deferred()
+
+    def when_ready(self) -> Deferred[None]:
+        return self.readiness
+
+    def status(self) -> str:
+        return "well"
+
+
+class HeraldTests(Case):
+    """What the service manager is told, and when."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.manager.close)
+        path = self.mktemp()
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        self.manager.bind(path)
+        self.manager.setblocking(False)
+        self.patch(os, "environ", {**os.environ, "NOTIFY_SOCKET": path})
+
+    def told(self) -> list[str]:
+        """Everything it was told since this was asked last."""
+        messages = []
+        while True:
+            try:
+                messages.append(self.manager.recv(1000).decode())
+            except BlockingIOError:
+                return messages
+
+    def test_readiness(self) -> None:
+        """Not before the service is of use."""
+        worker = Punctual()
+        service: Any = supervised(self.reactor, worker, 30.0)
+        service.startService()
+        self.assertEqual(self.told(), ["STATUS=well"])
+        worker.readiness.callback(None)
+        self.assertEqual(self.told(), ["READY=1", "STATUS=well"])
+        self.reactor.advance(10.0)
+        self.assertEqual(self.told(), ["STATUS=well"])
+        service.stopService()
+        self.assertEqual(self.told(), ["STOPPING=1"])
+
+    def test_without_a_word(self) -> None:
+        """A service that cannot say when is ready at once."""
+        service: Any = supervised(self.reactor, Worker(), 30.0)
+        service.startService()
+        self.assertIn("READY=1", self.told())

@@ -621,3 +621,47 @@ class AutobahnContractTests(SynchronousTestCase):
             "consumeData", "processData", "onFrameBegin", "onCloseFrame", "dropConnection", "_fail_connection",
         ):  # fmt: skip
             self.assertTrue(callable(getattr(WebSocketServerProtocol, name)), name)
+
+
+class Windows:
+    """Stands in for what decides about windows."""
+
+    def __init__(self) -> None:
+        self.verdicts = {1: 0, 2: 131072}
+        self.asked: list[tuple[int, float, float | None]] = []
+
+    def ripe(self, stream_id: int, size: int) -> bool:
+        return stream_id in self.verdicts
+
+    def judge(self, stream_id: int, now: float, rtt: float | None) -> int:
+        self.asked.append((stream_id, now, rtt))
+        return self.verdicts[stream_id]
+
+    def forget(self, before: float) -> dict[int, int]:
+        self.asked.append((0, before, None))
+        return {2: 65536}
+
+
+class WindowTests(SynchronousTestCase):
+    """Windows that grow and shrink."""
+
+    def setUp(self) -> None:
+        self.wire = Wire().established()
+        self.windows = Windows()
+        self.resized: list[tuple[int, int]] = []
+        self.client = self.wire.client
+        self.client._growth = self.windows
+        self.client.tunnel.resize = lambda stream_id, window: self.resized.append((stream_id, window))
+
+    def test_grow(self) -> None:
+        """Whoever used enough of a window is judged, and has another one if the verdict says so."""
+        now, rtt = self.wire.clock.seconds(), self.client.rtt
+        for stream_id in (1, 2, 3):
+            self.client.consumed(stream_id, 1000)
+        self.assertEqual(self.windows.asked, [(1, now, rtt), (2, now, rtt)])
+        self.assertEqual(self.resized, [(2, 131072)])
+
+    def test_shrink(self) -> None:
+        """What nobody has used for an interval goes back."""
+        self.wire.clock.advance(10.0)
+        self.assertEqual((self.windows.asked, self.resized), ([(0, 0.0, None)], [(2, 65536)]))

@@ -41,7 +41,6 @@ from slime.tunnel.frames import (
     Started,
     Welcome,
 )
-from slime.tunnel.greeting import VERSION
 from slime.tunnel.growth import WindowLimits
 from slime.tunnel.states import Role
 from slime.websocket import Phase
@@ -159,9 +158,6 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
             _HANDLERS[type(frame)](self, frame)
 
     def _hello(self, frame: Hello) -> None:
-        if VERSION not in frame.versions:
-            self.fail(CloseCode.PROTOCOL, f"this hub speaks version {VERSION} of the protocol")
-            return
         if frame.check:
             self._checked()
             return

@@ -45,7 +45,7 @@ class Handshake:
 
     def _receive_hello(self, frame: Hello) -> Frame:
         if VERSION not in frame.versions:
-            raise RemoteProtocolError("no version in common")
+            raise RemoteProtocolError(f"no version in common: version {VERSION} is spoken here")
         self.remote = frame
         self.terms.credit, self.terms.prefetch_credit = frame.window, frame.prefetch_window
         del self.receivers[Hello]

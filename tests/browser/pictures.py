@@ -82,6 +82,7 @@ class Load:
     def __init__(self, port: int) -> None:
         self.rate = 7.0
         self._port = port
+        self.lost = 0
         self._began = time.monotonic()
         self._places = Semaphore(15 + WAITING)
         Thread(target=self._come, daemon=True).start()
@@ -100,7 +101,7 @@ class Load:
         try:
             urlopen(request, timeout=120).read()
         except OSError:
-            pass
+            self.lost += 1  # an agent dies for one of the pictures
         finally:
             self._places.release()
 

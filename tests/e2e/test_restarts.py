@@ -18,6 +18,9 @@ from benchmarks.storm import storm
 
 SLOTS = {"alpha": 2, "beta": 2}
 
+#: Seconds in which whatever is waited for has to come about.
+PATIENCE = 30.0
+
 
 class RestartTests(SynchronousTestCase):
     """Callers ask all the time, and every answer must be right."""
@@ -35,8 +38,7 @@ class RestartTests(SynchronousTestCase):
         self.assertEqual((wrong, book.complaints), ([], []))
         twice = [key for key, count in Counter(visit.key for visit in book.visits).items() if count > 1]
         self.assertEqual(twice, [])
-        late = {visit.upstream for visit in book.visits if visit.began > book.faults[0].mended}
-        self.assertEqual(late, set(SLOTS))
+        self.assertEqual(_at_work(book, book.faults[0].mended), set(SLOTS))
 
     def test_agents(self) -> None:
         """One agent after the other is ended and started again."""
@@ -80,6 +82,26 @@ def take_over(hub: Hub, agents: list[Agent]) -> Hub:
     return successor
 
 
+def _answered(book: Book) -> int:
+    """How many calls have been answered."""
+    return sum(call.end is End.OK for call in book.calls)
+
+
+def _at_work(book: Book, since: float) -> set[str]:
+    """The upstreams that have been asked for something since a moment."""
+    return {visit.upstream for visit in book.visits if visit.began > since}
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """Go on when it is true.
+
+    :raises TimeoutError: it has not become true.
+    """
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 async def _during(
     restart: Callable[[Hub, list[Agent]], Hub], options: tuple[str, ...], asking: dict[str, bool]
 ) -> Book:
@@ -94,11 +116,12 @@ async def _during(
         for agent in agents:
             await asyncio.to_thread(agent.start)
         calls = asyncio.gather(*(caller.ask() for caller in callers))
-        await asyncio.sleep(0.5)
+        await _until(lambda: _answered(book) >= 20)
         fault = book.begin("restart")
         hub = await asyncio.to_thread(restart, hub, agents)
         fault.mended = monotonic()
-        await asyncio.sleep(1.5)
+        enough = _answered(book) + 20
+        await _until(lambda: _answered(book) >= enough and _at_work(book, fault.mended) == set(SLOTS))
         for caller in callers:
             caller.rest()
         await calls

@@ -6,13 +6,8 @@ from functools import cache
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.browser import LEFT_OUT
-
-skip = LEFT_OUT
-
-if not LEFT_OUT:
-    from tests.browser.chromium import Browser, Keys
-    from tests.browser.scene import Scene
+from tests.browser.chromium import Browser, Keys
+from tests.browser.scene import Scene
 
 ROW = "#agent-rows tr"
 LIVE = "#live"
