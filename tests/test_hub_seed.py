@@ -487,15 +487,16 @@ class DoorTests(Case):
         self.assertEqual(link.ended, "its token has been revoked")
 
     def test_hub_stops(self) -> None:
-        """Who waits is cut off, who works brings its answer, and who asks is cut off, slowly."""
+        """Who waits is cut off, who answers may go on, and who asks is cut off, slowly."""
         other = Worker(self.hub, agent_id=b"1001")
         application = self.ask()
         other.accept()
+        submit = self.worker.submit(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"he", end=False)
         drained = self.hub.pool.drain()
         self.assertTrue(other.waiting.gone)
         self.assertNoResult(drained)
-        self.worker.submit(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        self.assertEqual(application.response().status, 200)
+        submit.send(b"3\r\nllo\r\n0\r\n\r\n")
+        self.assertEqual(application.response().body, b"hello")
         self.successResultOf(drained)
         late = self.worker.accept()
         self.assertFalse(late.gone)
@@ -505,6 +506,14 @@ class DoorTests(Case):
             self.successResultOf(link.when_gone())
             link.end()
         self.assertEqual(self.hub.pool.links, [])
+
+    def test_hub_stops_before_the_answer(self) -> None:
+        """It could not come any more, as nobody can connect; the application is told at once."""
+        application = self.ask(b"/x", b"Content-Length: 0", method=b"POST")
+        drained = self.hub.pool.drain()
+        answer = application.response()
+        self.assertEqual((answer.status, answer.field(b"slime-error")), (502, b"agent-lost"))
+        self.successResultOf(drained)
 
     def test_for_the_admin_site(self) -> None:
         """What the admin site wants to know of an agent."""
