@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address
 from slime.errors import LocalProtocolError
 from slime.hub import seedagents
 from slime.hub.gateway import GatewayPolicy, GatewayResource
-from slime.hub.seedagents import REFLECTION, SeedDoor
+from slime.hub.seedagents import REFLECTION, SeedDoor, ShutDoor
 from slime.hub.seedlink import ABSENCE, SeedLink
 from slime.hub.seedstream import WINDOW
 from slime.seed.hardware import MAX_REPORT
@@ -449,6 +449,16 @@ class DoorTests(Case):
         worker.accept()
         worker.call(b"leave")
         self.assertEqual(len(self.hub.clock.getDelayedCalls()), 0)
+
+    def test_shut(self) -> None:
+        """Where they may not join, their calls are refused slowly, and are still no application's."""
+        shut = ShutDoor(self.hub.clock)
+        self.hub.site.resource = GatewayResource(self.hub.pool, self.hub.door, GatewayPolicy(), shut)
+        for name in (b"join", b"accept", b"submit", b"leave"):
+            self.assertTrue(self.refused(self.worker.call(name)))
+        application = self.ask(b"/v1/agent/accept", b"Content-Length: 0", method=b"POST")
+        self.assertIn(b"POST /v1/agent/accept HTTP/1.1", self.worker.waiting.response().body)
+        application.leave()
 
     def test_impatient(self) -> None:
         """Who does not wait for a refusal gets none."""
