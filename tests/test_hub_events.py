@@ -102,6 +102,7 @@ class ExchangeTests(EventCase):
         (began, before), (ended, after) = self.exchanges()
         self.assertEqual((began, ended), (ExchangeBegan, ExchangeEnded))
         self.assertEqual((before.method, before.path, before.phase, before.agent), ("POST", "/v1/x", "waiting", ""))
+        self.assertEqual((before.agent_key, after.agent_key), ("", "token/alpha"))
         self.assertEqual((before.outcome, before.status, before.waited), ("", 0, None))
         self.assertEqual((after.request_id, after.application), (before.request_id, before.application))
         self.assertEqual((after.outcome, after.status, after.agent, after.bytes_out), ("ok", 200, "alpha", 6))

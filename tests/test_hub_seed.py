@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address
 from slime.errors import LocalProtocolError
 from slime.hub import seedagents
 from slime.hub.gateway import GatewayPolicy, GatewayResource
-from slime.hub.seedagents import REFLECTION, SeedDoor
+from slime.hub.seedagents import REFLECTION, SeedDoor, ShutDoor
 from slime.hub.seedlink import ABSENCE, SeedLink
 from slime.hub.seedstream import WINDOW
 from slime.seed.hardware import MAX_REPORT
@@ -450,6 +450,16 @@ class DoorTests(Case):
         worker.call(b"leave")
         self.assertEqual(len(self.hub.clock.getDelayedCalls()), 0)
 
+    def test_shut(self) -> None:
+        """Where they may not join, their calls are refused slowly, and are still no application's."""
+        shut = ShutDoor(self.hub.clock)
+        self.hub.site.resource = GatewayResource(self.hub.pool, self.hub.door, GatewayPolicy(), shut)
+        for name in (b"join", b"accept", b"submit", b"leave"):
+            self.assertTrue(self.refused(self.worker.call(name)))
+        application = self.ask(b"/v1/agent/accept", b"Content-Length: 0", method=b"POST")
+        self.assertIn(b"POST /v1/agent/accept HTTP/1.1", self.worker.waiting.response().body)
+        application.leave()
+
     def test_impatient(self) -> None:
         """Who does not wait for a refusal gets none."""
         self.worker.fields[0] = b"slime-agent-token: AAAA"
@@ -487,15 +497,16 @@ class DoorTests(Case):
         self.assertEqual(link.ended, "its token has been revoked")
 
     def test_hub_stops(self) -> None:
-        """Who waits is cut off, who works brings its answer, and who asks is cut off, slowly."""
+        """Who waits is cut off, who answers may go on, and who asks is cut off, slowly."""
         other = Worker(self.hub, agent_id=b"1001")
         application = self.ask()
         other.accept()
+        submit = self.worker.submit(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"he", end=False)
         drained = self.hub.pool.drain()
         self.assertTrue(other.waiting.gone)
         self.assertNoResult(drained)
-        self.worker.submit(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        self.assertEqual(application.response().status, 200)
+        submit.send(b"3\r\nllo\r\n0\r\n\r\n")
+        self.assertEqual(application.response().body, b"hello")
         self.successResultOf(drained)
         late = self.worker.accept()
         self.assertFalse(late.gone)
@@ -505,6 +516,14 @@ class DoorTests(Case):
             self.successResultOf(link.when_gone())
             link.end()
         self.assertEqual(self.hub.pool.links, [])
+
+    def test_hub_stops_before_the_answer(self) -> None:
+        """It could not come any more, as nobody can connect; the application is told at once."""
+        application = self.ask(b"/x", b"Content-Length: 0", method=b"POST")
+        drained = self.hub.pool.drain()
+        answer = application.response()
+        self.assertEqual((answer.status, answer.field(b"slime-error")), (502, b"agent-lost"))
+        self.successResultOf(drained)
 
     def test_for_the_admin_site(self) -> None:
         """What the admin site wants to know of an agent."""

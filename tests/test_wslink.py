@@ -629,12 +629,11 @@ class Windows:
     def __init__(self) -> None:
         self.verdicts = {1: 0, 2: 131072}
         self.asked: list[tuple[int, float, float | None]] = []
+        self.credits: list[int] = []
 
-    def ripe(self, stream_id: int, size: int) -> bool:
-        return stream_id in self.verdicts
-
-    def judge(self, stream_id: int, now: float, rtt: float | None) -> int:
+    def judge(self, stream_id: int, used: int, now: float, rtt: float | None) -> int:
         self.asked.append((stream_id, now, rtt))
+        self.credits.append(used)
         return self.verdicts[stream_id]
 
     def forget(self, before: float) -> dict[int, int]:
@@ -654,11 +653,13 @@ class WindowTests(SynchronousTestCase):
         self.client.tunnel.resize = lambda stream_id, window: self.resized.append((stream_id, window))
 
     def test_grow(self) -> None:
-        """Whoever used enough of a window is judged, and has another one if the verdict says so."""
+        """Whoever used enough of a window for credit is judged, and has another one if the verdict says so."""
         now, rtt = self.wire.clock.seconds(), self.client.rtt
+        self.client.tunnel.consumed = lambda stream_id, size: 0 if stream_id == 3 else 2 * size
         for stream_id in (1, 2, 3):
             self.client.consumed(stream_id, 1000)
         self.assertEqual(self.windows.asked, [(1, now, rtt), (2, now, rtt)])
+        self.assertEqual(self.windows.credits, [2000, 2000])
         self.assertEqual(self.resized, [(2, 131072)])
 
     def test_shrink(self) -> None:

@@ -59,8 +59,12 @@ _NOT_STARTED, _STARTED = Started.NO, Started.YES
 
 
 class StreamLink(Protocol):
-    """What an exchange needs of an agent's link."""
+    """What an exchange needs of an agent's link.
 
+    :ivar key: whose it is.
+    """
+
+    key: str
     agent_id: str
     agent_name: str
 
@@ -115,7 +119,7 @@ class Exchange:
     :ivar forward_head: the head for the agent, as canonical text.
     :ivar length: bytes of request body; ``None`` when chunked.
     :ivar outcome: how it ended, for the access log: ``ok``, an error's slug, or ``left``.
-    :ivar agent_name: the agent that had it last.
+    :ivar agent_name: the agent that had it last, and ``agent_key`` which one of that name it is.
     :ivar requeues: how often it was given to another agent because one lost or refused it.
     :ivar returns: how often an agent gave it back because it was asked to.
     :ivar answered_at: when the answer's head came, by the pool's clock, as all moments here; 0 means not yet.
@@ -127,7 +131,7 @@ class Exchange:
     forward_head = b""
     link: StreamLink | None = None
     started = _NOT_STARTED
-    outcome = agent_name = ""
+    outcome = agent_name = agent_key = ""
     status = requeues = returns = bytes_in = 0
     queued_at = assigned_at = started_at = answered_at = finished_at = 0.0
     _stage = _WAITING
@@ -202,7 +206,7 @@ class Exchange:
     def assign(self, link: StreamLink, ahead: bool = False) -> None:
         """This agent is to have it, in a slot or ``ahead`` of one. What is here of the body goes with the head."""
         self.link = link
-        self.agent_name = link.agent_name
+        self.agent_name, self.agent_key = link.agent_name, link.key
         self._stage = _RUNNING
         self._stream_id = link.open(self, ahead)
         waiting = 0

@@ -88,6 +88,7 @@ class ExchangeInfo:
     :ivar path: without the query, and not all of it if it is long.
     :ivar application: the host and port that it came from.
     :ivar agent: the name of the agent that had it last; empty before it had one.
+    :ivar agent_key: which agent that is.
     :ivar phase: ``waiting``, ``sent``, ``running``, ``answering`` or ``ending``.
     :ivar outcome: how it ended: ``ok``, ``left`` (the application did) or the slug of an error; empty before that.
     :ivar status: of the answer; 0 before that.
@@ -104,6 +105,7 @@ class ExchangeInfo:
     path: str
     application: str
     agent: str
+    agent_key: str
     phase: str
     outcome: str
     status: int
@@ -126,6 +128,7 @@ class ExchangeInfo:
             path=request.path[:TEXT_SHOWN].decode("ascii"),
             application=address_text(request.client),
             agent=exchange.agent_name,
+            agent_key=exchange.agent_key,
             phase=phase_of(exchange),
             outcome=exchange.outcome,
             status=exchange.status,

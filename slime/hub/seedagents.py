@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from slime.hub.pool import AgentPool
     from slime.hub.request import StreamedRequest
 
-__all__ = ["SeedDoor"]
+__all__ = ["SeedDoor", "ShutDoor"]
 
 #: Seconds before an agent hears no.
 REFLECTION = 1.0
@@ -78,15 +78,15 @@ class SeedDoor:
 
     def takes(self, request: StreamedRequest) -> bool:
         """Deal with a request, if it is an agent's call."""
-        call = _CALLS.get(request.path)
-        if call is None or request.method != b"POST" or not field_values(request.head.fields, b"slime-agent-token"):
+        call = call_of(request)
+        if call is None:
             return False
         try:
             claims, agent_id = self._authorize(request)
         except TokenError as error:
             peer = request.getClientAddress()
             self._log.warn("an agent at {peer} was refused: its token is {reason}", peer=peer, reason=error.reason)
-            Later(self._clock, request, lambda: reply(request, 401, b"Unauthorized\n"))
+            refuse(self._clock, request)
             return True
         if request.channel.stranger:
             request.site.recognise(request.channel)
@@ -154,6 +154,39 @@ _CALLS: Mapping[bytes, Callable[[SeedDoor, StreamedRequest, AgentClaims, int], N
     b"/v1/agent/submit": SeedDoor._submit,
     b"/v1/agent/leave": SeedDoor._leave,
 }
+
+
+class ShutDoor:
+    """Lets no agents of the earlier program in.
+
+    Their calls are no application's, and what would be said to one at once they would ask for again at once.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+
+    def takes(self, request: StreamedRequest) -> bool:
+        """Refuse a request, if it is an agent's call."""
+        if call_of(request) is None:
+            return False
+        peer = request.getClientAddress()
+        self._log.warn("an agent at {peer} was refused: those of the seed may not join (--seed-agents)", peer=peer)
+        refuse(self._clock, request)
+        return True
+
+
+def call_of(request: StreamedRequest) -> Callable[[SeedDoor, StreamedRequest, AgentClaims, int], None] | None:
+    """What an agent's call asks for; ``None`` if the request is an application's."""
+    if request.method != b"POST" or not field_values(request.head.fields, b"slime-agent-token"):
+        return None
+    return _CALLS.get(request.path)
+
+
+def refuse(clock: IReactorTime, request: StreamedRequest) -> None:
+    """Say no, when the agent has waited for it."""
+    Later(clock, request, lambda: reply(request, 401, b"Unauthorized\n"))
 
 
 def number_in(values: list[bytes]) -> int | None:

@@ -143,10 +143,15 @@ class SeedLink:
         self.end("its token has been revoked")
 
     def drain(self) -> None:
-        """The hub takes its leave: who waits for work is sent away, in the only way that it understands."""
+        """The hub takes its leave: who waits for work is sent away, in the only way that it understands.
+
+        Nobody can connect from now on, so an answer that is not on its way will never be.
+        """
         if self._held is not None:
             self._cut_held()
             self.left_waiting()
+        elif self.stream is not None and not self.stream.answering:
+            self.stream.abandoned()
 
     def end(self, reason: str = "the hub stops") -> None:
         """Part with the worker; what it has is lost."""

@@ -81,6 +81,11 @@ class SeedStream(Silent):
         self._parser = ResponseParser()
         self._parser.start(exchange.request.method)
 
+    @property
+    def answering(self) -> bool:
+        """Has the worker begun to bring the answer?"""
+        return self._submit is not None
+
     # -- towards the worker -----------------------------------------------------------------------------------------
 
     def begin(self, accept: StreamedRequest) -> None:

@@ -33,7 +33,7 @@ from slime.hub.pace import LeastRate
 from slime.hub.pool import AgentPool
 from slime.hub.revocations import Revocations
 from slime.hub.seats import Balance
-from slime.hub.seedagents import SeedDoor
+from slime.hub.seedagents import SeedDoor, ShutDoor
 from slime.hub.site import GatewaySite
 from slime.hub.spool import SpoolLimits
 from slime.hub.terms import ExchangePolicy, Patience, PoolLimits
@@ -86,7 +86,7 @@ def build_hub(
     pool = AgentPool(reactor, pool_limits(config), finished, Watchers(observer, herald))
     corks = Corks()
     door = Door(reactor, pool, link_policy(config, revoked), corks)
-    seed = SeedDoor(reactor, pool, config.secret, revoked) if seed_may_join(config) else None
+    seed = SeedDoor(reactor, pool, config.secret, revoked) if seed_may_join(config) else ShutDoor(reactor)
     gateway = GatewayResource(pool, door, gateway_policy(config), seed)
     gateway.began = None if on_event is None else herald.began
     root = gateway if tree is None else tree(gateway)
