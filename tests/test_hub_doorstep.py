@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.hub_fixture import HubTestCase, request
+from slime.hub.pool import PoolLimits
+from slime.hub.terms import Patience
+from tests.hub_fixture import HubTestCase, Wanted, request
 
 
 class DoorstepTests(HubTestCase):
@@ -52,6 +54,15 @@ class DoorstepTests(HubTestCase):
         """Nothing comes before the upstream has been asked."""
         self.begin(5, b"Expect: 100-continue")
         self.assertEqual(len(self.alpha.streams), 1)
+
+    def test_expectation_that_does_not_wait(self) -> None:
+        """Who sends the body along waits for nothing, and takes no slot if it is bad."""
+        self.rebuild(Wanted(pool=PoolLimits(patience=Patience(body=0.25))))
+        self.alpha, self.slow = self.hub.agent("alpha"), self.application()
+        head = request(b"/", b"Transfer-Encoding: chunked", b"Expect: 100-continue", method=b"POST")
+        self.slow.send(head + b"zz\r\n")
+        self.assertEqual(self.slow.response().status, 400)
+        self.assertEqual(self.alpha.streams, {})
 
     def test_nobody_to_serve_it(self) -> None:
         """There is no need to wait for what will be refused."""

@@ -40,6 +40,10 @@ class Endable:
         length = self._parser.body_length
         return self._message_ended or (length is not None and self._parser.buffered >= length)
 
+    def body_begun(self) -> bool:
+        """Has some of what stands behind the head that was just read come with it?"""
+        return self._parser.buffered > 0
+
     def loseConnection(self) -> None:
         """Close when everything written has been sent."""
         self.close_gently()

@@ -102,7 +102,7 @@ class StreamedRequest(OrdinaryRequest):
         self.persistent = stays_open(head.version, options)
         self.upgrading = b"upgrade" in options
         if body_length != 0 and head.version == b"1.1":
-            self.expectant = b"100-continue" in tokens(head.fields, b"expect")
+            self.expectant = b"100-continue" in tokens(head.fields, b"expect") and not self.channel.body_begun()
         try:
             self._start()
         except Exception:
