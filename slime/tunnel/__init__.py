@@ -240,8 +240,10 @@ all streams are over: the hub opens no more, the agent refuses what still comes.
 whenever the greetings have been.
 
 An end MAY call it a violation when one message holds more than 4096 frames that are about the link or lead to
-no event (CREDIT, what is ignored or discarded), when more than 20000 streams are live, or when 4 MiB of frames
-without body bytes went out to a socket that took nothing: see ``TunnelLimits``.
+no event (CREDIT, what is ignored or discarded, unknown types), when more than 20000 streams are live, or when 4 MiB of frames
+without body bytes went out to a socket that took nothing: see ``TunnelLimits``. It MAY close the link, with
+close code 4429, when such frames, and interim HEADs, come at a greater rate than it bears, on average and over any
+number of messages; it SHOULD bear 10000 a second.
 """
 
 from slime.tunnel.codec import DATA_LIMIT, HEAD_LIMIT, MESSAGE_LIMIT, TRAILERS_LIMIT, decode, encode
