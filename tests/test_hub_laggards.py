@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 
 from slime.hub import sockets
 from slime.hub.channel import ChannelLimits
@@ -407,6 +408,19 @@ class ReaderTests(SlowTestCase):
         self.alpha.end_answer()
         self.hub.wait(23)
         self.assertEqual(self.slow.transport.ended, "abort")
+
+    def test_last_bytes(self) -> None:
+        """Not even a small answer can be taken byte by byte for ever."""
+        numbers = count(1)
+        self.patch(sockets, "unsent", lambda descriptor: next(numbers))
+        self.slow.transport.reading = False
+        self.slow.get(b"/slow", version=b"1.0")
+        self.alpha.answer(body=b"hello")
+        self.hub.wait(20)
+        self.assertEqual(self.slow.transport.ended, "close")
+        self.hub.wait(3)
+        self.assertTrue(self.slow.transport.lost)
+        self.assertEqual(self.slow.transport.taken, b"")
 
     def test_nobody_counts(self) -> None:
         """A socket that is not of TCP is a proxy's."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.hub.links import LinkPolicy
@@ -27,6 +29,20 @@ class BucketTests(SynchronousTestCase):
 
 
 class DoorTests(SynchronousTestCase):
+    def test_log(self) -> None:
+        """Whoever tries any number of tokens gets a few lines, and the number of the others later."""
+        hub = MemoryHub()
+        observer = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        knock = HANDSHAKE + b"Sec-WebSocket-Protocol: slime.v1\r\nAuthorization: Bearer forged\r\n\r\n"
+        for _ in range(100):
+            hub.app().deliver(knock)
+        hub.clock.advance(0.2)
+        hub.app().deliver(knock)
+        lines = [formatEvent(event) for event in observer]
+        self.assertEqual(len(lines), 12)
+        self.assertTrue(all("was refused: its token is" in line for line in [*lines[:10], lines[11]]), lines)
+        self.assertIn("90 more agents were refused", lines[10])
+
     def test_too_many(self) -> None:
         """Who comes beyond the rate is asked to come back; who has no good token is told just that."""
         hub = MemoryHub(LinkPolicy(SECRET, handshake_rate=2))

@@ -21,6 +21,7 @@ from slime.hub.answers import Trouble
 from slime.hub.exchange import Exchange
 from slime.hub.passage import Passage
 from slime.hub.pool import AgentPool
+from slime.hub.refusing import Complaints
 from slime.hub.request import StreamedRequest
 from slime.hub.seats import Rights
 from slime.rate import TokenBucket
@@ -344,6 +345,7 @@ class Door:
         self._pool = pool
         self._policy = policy
         self._rate = TokenBucket(policy.handshake_rate, clock.seconds())
+        self._complaints = Complaints(clock)
         self._factory = WebSocketServerFactory(protocols=[SUBPROTOCOL], reactor=clock)
         harden(self._factory)
         self._factory.setProtocolOptions(webStatus=False)
@@ -351,7 +353,7 @@ class Door:
     def enter(self, request: StreamedRequest) -> None:
         """An agent knocks."""
         if self._policy.certified and not shows_certificate(request.channel.transport):
-            self._log.warn("an agent at {peer} was refused: it shows no certificate", peer=request.getClientAddress())
+            self._complaints.about(self._log, request.getClientAddress(), "it shows no certificate")
             detail = "an agent shows a certificate, over TLS"
             request.fail(Trouble(ErrorCode.UNAUTHORIZED, detail, CERTIFICATE_CHALLENGE))
             return
@@ -383,7 +385,7 @@ class Door:
         try:
             return self._verified(credentials[0][7:].strip().decode("latin-1"))
         except TokenError as error:
-            self._log.warn("an agent at {peer} was refused: its token is {reason}", peer=peer, reason=error.reason)
+            self._complaints.about(self._log, peer, f"its token is {error.reason}")
             raise BadMessage(ErrorCode.UNAUTHORIZED, "the token is not accepted") from None
 
     def _verified(self, token: str) -> AgentClaims:

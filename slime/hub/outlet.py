@@ -233,5 +233,6 @@ class Outlet:
 
         :param rate: bytes a second.
         """
-        passed = sockets.passed(self._transport.fileno()) if self.is_blocked and rate else None
+        unread = self.is_blocked or self._ending is not Ending.NONE
+        passed = sockets.passed(self._transport.fileno()) if unread and rate else None
         return 0.0 if passed is None else self._pace.measure(self, now, passed[0], rate)

@@ -1,4 +1,4 @@
-"""Connections beyond a limit: what becomes of them, and what the log says of them."""
+"""Who is turned away: connections beyond a limit, and what the log says of them and of agents without a good token."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from twisted.internet.protocol import Protocol
 from slime.errors import ErrorCode
 from slime.http.head import ResponseHead, serialise_response_head
 from slime.hub.answers import Trouble, answer_for
+from slime.rate import TokenBucket
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IAddress, ITransport
+    from twisted.internet.interfaces import IAddress, IReactorTime, ITransport
     from twisted.logger import Logger
 
     from slime.hub.channel import ChannelLimits
 
-__all__ = ["Refused", "TurnedAway"]
+__all__ = ["Complaints", "Refused", "TurnedAway"]
+
+#: Lines a second about agents that were refused.
+COMPLAINTS = 10
 
 #: Addresses that one line of the log names.
 SHOWN = 3
@@ -81,3 +85,22 @@ class Refused:
                 limit=limits.max_strangers,
             )
         self._forget()
+
+
+class Complaints:
+    """Agents that were refused, for the log: a few lines a second, as anybody can try any number of times."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._rate = TokenBucket(COMPLAINTS, clock.seconds())
+        self._untold = 0
+
+    def about(self, log: Logger, peer: IAddress, reason: str) -> None:
+        """One was refused."""
+        if not self._rate.take(self._clock.seconds()):
+            self._untold += 1
+            return
+        untold, self._untold = self._untold, 0
+        if untold:
+            log.warn("{count} more agents were refused before, and are not in the log", count=untold)
+        log.warn("an agent at {peer} was refused: {reason}", peer=peer, reason=reason)

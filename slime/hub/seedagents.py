@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from slime.http.head import field_values
+from slime.hub.refusing import Complaints
 from slime.hub.seedlink import SeedLink, Worker
 from slime.hub.seedstream import SeedStream, Silent, reply
 from slime.seed.hardware import MAX_REPORT, hardware_in
@@ -72,6 +73,7 @@ class SeedDoor:
         self._pool = pool
         self._secret = secret
         self._revoked = revoked
+        self._complaints = Complaints(clock)
         self._links: dict[str, SeedLink] = {}
         self._streams: dict[int, SeedStream] = {}
         self._reports: dict[tuple[str, int], dict[str, Any]] = {}
@@ -84,8 +86,7 @@ class SeedDoor:
         try:
             claims, agent_id = self._authorize(request)
         except TokenError as error:
-            peer = request.getClientAddress()
-            self._log.warn("an agent at {peer} was refused: its token is {reason}", peer=peer, reason=error.reason)
+            self._complaints.about(self._log, request.getClientAddress(), f"its token is {error.reason}")
             refuse(self._clock, request)
             return True
         if request.channel.stranger:

@@ -239,9 +239,11 @@ from now on, 0 while it rests; streams that run stay. DRAIN announces that its s
 all streams are over: the hub opens no more, the agent refuses what still comes. These three may be sent
 whenever the greetings have been.
 
-An end MAY call it a violation when one message holds more than 4096 frames that are about the link or lead to
-no event (CREDIT, what is ignored or discarded), when more than 20000 streams are live, or when 4 MiB of frames
-without body bytes went out to a socket that took nothing: see ``TunnelLimits``.
+An end MAY call it a violation when one message holds more than 4096 frames that are about the link, or lead to
+no event (CREDIT, what is ignored or discarded, unknown types), when more than 20000 streams are live, or when
+4 MiB of frames without body bytes went out to a socket that took nothing: see ``TunnelLimits``. It MAY close the
+link, with close code 4429, when such frames and interim HEADs come faster than it bears; 10000 a second it SHOULD
+bear.
 """
 
 from slime.tunnel.codec import DATA_LIMIT, HEAD_LIMIT, MESSAGE_LIMIT, TRAILERS_LIMIT, decode, encode

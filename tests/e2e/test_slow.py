@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from selectors import EVENT_READ, DefaultSelector
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 
 from benchmarks.slow import ADMIN, Provider, Providers, only_agent
@@ -90,6 +90,63 @@ class SlowTests(SlimeTestCase):
             self.assertEqual(self.get(b"Slime-Block: 1").status, 200)
         self.assertEqual(self.get().status, 200)
         self.slot_is_free()
+
+
+class PatienceTests(SlimeTestCase):
+    """Who is slow for good reasons is left alone, though somebody waits for a second: the one slot is not to be had."""
+
+    def setUp(self) -> None:
+        self.one = self.fleet()
+
+    def somebody_waits(self) -> None:
+        """In vain."""
+        answer = self.asking(self.one.hub, b"GET /2", b"Slime-Block: 1", b"Slime-Timeout: 1").response()
+        self.assertEqual(answer.one(b"slime-error"), b"queue-timeout")
+
+    def test_conversation(self) -> None:
+        """The head alone makes the upstream begin to answer; then each says something now and then."""
+        asked = self.asking(self.one.hub, b"POST /talk", b"Transfer-Encoding: chunked")
+        served = self.one.upstream.next()
+        served.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        asked.head()
+        self.assertEqual(asked.chunk(), b"hello")
+        self.somebody_waits()
+        asked.send(b"2\r\nhi\r\n")
+        self.assertEqual(served.chunk(), b"hi")
+        self.somebody_waits()
+        asked.send(b"0\r\n\r\n")
+        self.assertEqual(served.chunk(), b"")
+        served.send(b"3\r\nbye\r\n0\r\n\r\n")
+        self.assertEqual((asked.chunk(), asked.chunk()), (b"bye", b""))
+
+    def test_tokens(self) -> None:
+        """The upstream is slow, and its reader is not."""
+        asked = self.asking(self.one.hub, b"POST /tokens", body=b"{}")
+        served = self.one.upstream.next()
+        served.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
+        asked.head()
+        for token in (b"a", b"b", b"c"):
+            self.somebody_waits()
+            served.send(token)
+            self.assertEqual(asked.exactly(1), token)
+
+    def test_download(self) -> None:
+        """A reader that is far slower than its upstream, but not too slow, has all of its answer in the end."""
+        asked = self.asking(self.one.hub, b"GET /large")
+        served = self.one.upstream.next()
+        served.send(b"HTTP/1.1 200 OK\r\nContent-Length: 16000000\r\n\r\n")
+        sender = Thread(target=served.send, args=(bytes(16_000_000),))
+        sender.start()
+        asked.head()
+        waiting = self.asking(self.one.hub, b"GET /2", b"Slime-Block: 1")
+        left, pause = 16_000_000, Event()
+        while left:
+            left -= len(asked.exactly(min(left, 400_000)))
+            pause.wait(0.05)
+        sender.join()
+        self.one.upstream.again(served)
+        self.one.upstream.serve(b"ok")
+        self.assertEqual(waiting.response().body, b"ok")
 
 
 def answers(crowd: list[Application], count: int) -> set[tuple[int, bytes]]:
