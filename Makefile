@@ -11,7 +11,7 @@ TRIAL := $(BIN)/coverage run -m twisted.trial
 PARTS := $(patsubst tests/%.py,tests.%,$(wildcard tests/test_*.py)) tests.fuzz
 BROWSER := tests.browser.check_page tests.browser.check_prometheus
 
-.PHONY: test fuzz interop demo demo-model style types unit browser image docs settings man clean
+.PHONY: test fuzz interop demo demo-model style types unit browser smoke image docs settings man clean
 
 ## test: everything that has to hold before a change goes in
 test: style types unit docs
@@ -58,6 +58,10 @@ browser: .venv/installed
 ## image: the container image's steps and programs, without a container engine; needs root (Debian: debootstrap)
 image: .venv/installed
 	$(BIN)/python -m tests.image
+
+## smoke: every part of the benchmarks once and briefly: whether they work, not how fast anything is
+smoke: .venv/installed
+	$(BIN)/python -m benchmarks --smoke
 
 ## docs: the documentation, into docs/_build/html; any warning fails
 docs: .venv/installed

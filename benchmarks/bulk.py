@@ -18,7 +18,10 @@ from benchmarks.servers import BODY, nginx
 from benchmarks.tokens import source
 from benchmarks.wrk import Load, Result, press
 
-__all__ = ["MEGABYTE", "CorruptError", "compare_hash", "curl", "download", "make_file", "stalled_reader", "upload"]
+__all__ = [
+    "MEGABYTE", "CorruptError", "Growth", "compare_hash", "curl", "download", "make_file", "stalled", "stalled_reader",
+    "upload",
+]  # fmt: skip
 
 MEGABYTE = 1_000_000
 
@@ -130,14 +133,19 @@ def stalled_reader(plan: Plan) -> Iterator[Figure]:
 
 
 def _beside_staller(port: int, load: Load) -> Result:
-    with _asking_only(port):
+    with stalled(port):
         return press(port, load)
 
 
-def _asking_only(port: int) -> socket.socket:
-    """A connection whose answer has begun, and of which nothing more is read."""
-    connection = socket.create_connection(("127.0.0.1", port))
+def stalled(port: int, share: int = 0) -> socket.socket:
+    """A connection whose answer has begun, and of which no more is read than so many bytes."""
+    connection = socket.create_connection(("127.0.0.1", port), 10)
     connection.sendall(b"GET /bulk HTTP/1.1\r\nHost: b\r\n\r\n")
     if not connection.recv(64).startswith(b"HTTP/1.1 200 "):
         raise CorruptError("stalled reader")
+    while share > 0:
+        read = len(connection.recv(min(share, MEGABYTE)))
+        if not read:
+            raise CorruptError("an answer that ends too early")
+        share -= read
     return connection

@@ -11,9 +11,9 @@ from statistics import mean
 from time import monotonic, sleep
 
 from benchmarks.arrivals import poisson
-from benchmarks.bulk import MEGABYTE, CorruptError, compare_hash, curl, make_file
+from benchmarks.bulk import MEGABYTE, CorruptError, Growth, compare_hash, curl, make_file, stalled
 from benchmarks.figures import Figure, at_least, at_most
-from benchmarks.fleet import Post, fleet, fleet_of
+from benchmarks.fleet import Fleet, Post, fleet, fleet_of
 from benchmarks.openloop import send
 from benchmarks.plan import Plan
 from benchmarks.provider import Visit, answer_to, path_of, provider, visits
@@ -95,6 +95,7 @@ def far_bulk(plan: Plan) -> Iterator[Figure]:
     part = f"one body of {plan.megabytes} MB, RTT {FAR * 1e3:.0f} ms"
     path, digest = make_file(plan)
     with nginx(plan.folder) as upstream, fleet(upstream, 1, FAR) as slime:
+        grown = _grown_by_staller(slime, f"a reader that stalls, RTT {FAR * 1e3:.0f} ms", plan)
         compare_hash(slime.port, plan, digest)
         downs = [_down(slime.port, plan.megabytes) for _ in range(plan.rounds)]
     with source() as upstream, fleet(upstream, 1, FAR) as slime:
@@ -102,6 +103,15 @@ def far_bulk(plan: Plan) -> Iterator[Figure]:
     path.unlink()
     yield Figure(part, "slime", "down, MB/s", downs, goal=at_least(60))
     yield Figure(part, "slime", "up, MB/s", ups, goal=at_least(60))
+    yield from grown
+
+
+def _grown_by_staller(slime: Fleet, part: str, plan: Plan) -> list[Figure]:
+    """How much hub and agent hold for an application that reads fast, so that windows grow, and then stops."""
+    growth = Growth(slime)
+    with stalled(slime.port, plan.megabytes * MEGABYTE // 6):
+        sleep(10 * FAR)
+    return growth.figures(part, most=16)
 
 
 def _down(port: int, megabytes: int) -> float:

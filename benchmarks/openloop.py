@@ -24,6 +24,8 @@ __all__ = ["OddAnswerError", "Sent", "send"]
 
 #: Seconds before the first request is due, and after the last one until all have to be answered.
 LEAD, PATIENCE = 0.1, 30.0
+#: Seconds after which the reader looks whether there is anything left to wait for.
+GLANCE = 1.0
 
 
 class OddAnswerError(Exception):
@@ -93,15 +95,21 @@ class OpenLoop:
         """
         self.began = monotonic() + LEAD
         self._reader.start()
-        for number, arrival in enumerate(self._arrivals):
-            sleep(max(0.0, self.began + arrival.due - monotonic()))
-            self._line().ask(number, arrival)
-            if self._trouble:
-                break
+        try:
+            self._send_all()
+        except OSError as error:
+            self._trouble = self._trouble or OddAnswerError(f"a request could not be sent: {error}")
         self._reader.join(PATIENCE)
         self._close()
         if self._trouble or self._left:
             raise self._trouble or OddAnswerError(f"{self._left} requests were never answered")
+
+    def _send_all(self) -> None:
+        for number, arrival in enumerate(self._arrivals):
+            sleep(max(0.0, self.began + arrival.due - monotonic()))
+            if self._trouble:
+                return
+            self._line().ask(number, arrival)
 
     def _line(self) -> Line:
         """One that rests, or a new one."""
@@ -114,11 +122,13 @@ class OpenLoop:
 
     def _read(self) -> None:
         try:
-            while self._left:
-                for key, _ in self._selector.select(PATIENCE):
+            while self._left and not self._trouble:
+                for key, _ in self._selector.select(GLANCE):
                     self._read_some(key.data)
         except OddAnswerError as error:
             self._trouble = error
+        except OSError as error:
+            self._trouble = OddAnswerError(f"a connection broke: {error}")
 
     def _read_some(self, line: Line) -> None:
         if line.read():

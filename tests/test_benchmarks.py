@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
+import socket
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
+from random import Random
+from threading import Thread
+from xml.etree import ElementTree
 
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+import benchmarks.__main__
 from benchmarks.__main__ import main
+from benchmarks.arrivals import Arrival, ideal, percentile, poisson, steady
+from benchmarks.canned import canned
+from benchmarks.distance import busy
 from benchmarks.figures import Figure, at_least, at_most, page, records, show, table
-from benchmarks.plan import take_turns
+from benchmarks.fleet import fleet_of
+from benchmarks.load import LOADS, PERCENTILES, measure_name, part_name
+from benchmarks.openloop import OddAnswerError, Sent, send
+from benchmarks.plan import Plan, take_turns
+from benchmarks.plot import draw
+from benchmarks.provider import Visit, provider, visits
 from benchmarks.relay import Lane
+from benchmarks.servers import BODY
 from benchmarks.streams import Delays, Unchunker
+from benchmarks.wrk import WrongAnswersError
 
 
 class FigureTests(SynchronousTestCase):
@@ -92,17 +109,154 @@ class LaneTests(SynchronousTestCase):
         self.assertEqual((exit_.value(), exit_.disconnecting), (b"ab", True))
 
 
-class SmokeTests(SynchronousTestCase):
-    """The command."""
+class ArrivalTests(SynchronousTestCase):
+    """Open loops: when requests are due, and the queue that is held against."""
 
-    def test_one_part(self) -> None:
-        """A part runs, briefly, and its figures are printed and kept; no other program is needed for it."""
-        file, said = Path(self.mktemp()), StringIO()
+    def test_poisson(self) -> None:
+        """As many as the rate says, in order, and the same ones again from the same chance."""
+        arrivals = poisson(100.0, 50.0, 0.01, Random(1))
+        self.assertTrue(4750 < len(arrivals) < 5250, len(arrivals))
+        self.assertEqual(arrivals, sorted(arrivals, key=lambda arrival: arrival.due))
+        self.assertLess(arrivals[-1].due, 50.0)
+        self.assertEqual(arrivals, poisson(100.0, 50.0, 0.01, Random(1)))
+
+    def test_steady(self) -> None:
+        self.assertEqual([arrival.due for arrival in steady(4.0, 1.0, 0.1)], [0.0, 0.25, 0.5, 0.75])
+
+    def test_ideal(self) -> None:
+        """Two slots: the third waits for the first, the fourth for the second."""
+        arrivals = [Arrival(due, 1.0) for due in (0.0, 0.25, 0.5, 0.75, 9.0)]
+        self.assertEqual(ideal(arrivals, 2), [1.0, 1.0, 1.5, 1.5, 1.0])
+
+    def test_percentile(self) -> None:
+        self.assertEqual([percentile(range(1000), percent) for percent in (50, 99, 99.9, 100)], [500, 990, 999, 999])
+
+
+class ScriptedServer:
+    """Answers each request of one connection with the next of its answers."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port = self._door.getsockname()[1]
+        self._answers = answers
+        self._served = Thread(target=self._serve)
+        self._served.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._door.accept()
+        with self._door, connection:
+            for answer in self._answers:
+                while not connection.recv(65536).endswith(b"\r\n\r\n"):
+                    pass
+                connection.sendall(answer)
+
+    def over(self) -> None:
+        self._served.join()
+
+
+class OpenLoopTests(SynchronousTestCase):
+    """Sending when it is due, and judging what comes back."""
+
+    arrivals = steady(20.0, 0.1, 0.0)
+
+    def ask(self, *answers: bytes) -> Sent:
+        """Two requests, 50 ms apart."""
+        server = ScriptedServer(*answers)
+        self.addCleanup(server.over)
+        return send(server.port, self.arrivals)
+
+    def test_right(self) -> None:
+        """A latency for each."""
+        sent = self.ask(b"HTTP/1.1 200 OK\r\n\r\ndone 0", b"HTTP/1.1 200 OK\r\n\r\ndone 1")
+        self.assertEqual([0 < latency < 10 for latency in sent.latencies], [True, True])
+
+    def test_wrong(self) -> None:
+        """Another's answer, an error, or the connection's end: whatever speed was measured means nothing."""
+        for answer in (b"HTTP/1.1 200 OK\r\n\r\ndone 7", b"HTTP/1.1 503 Busy\r\n\r\n", b""):
+            self.assertRaises(OddAnswerError, self.ask, answer)
+
+    def test_provider(self) -> None:
+        """The provider works as long as it is asked to, and says when."""
+        with provider(2.0) as port:
+            sent = send(port, steady(20.0, 0.1, 0.01))
+            seen = visits(port)
+            self.assertEqual(([visit.word for visit in seen], visits(port)), (["0", "1"], []))
+        self.assertTrue(all(visit.ended - visit.began >= 0.02 for visit in seen))
+        self.assertTrue(all(latency >= 0.02 for latency in sent.latencies))
+
+    def test_busy(self) -> None:
+        """The share of time in which a provider works, between its first request and its last."""
+        self.assertEqual(busy([Visit("a", 10.0, 11.0), Visit("b", 11.0, 12.0), Visit("c", 13.0, 14.0)]), 0.75)
+
+
+class PlotTests(SynchronousTestCase):
+    """The picture."""
+
+    def test_draw(self) -> None:
+        """Both axes are labelled, every curve has its name, and it is well-formed."""
+        figures = [Figure(part_name(load), subject, measure_name(percent), [load * percent / 100])
+                   for load in LOADS for subject in ("slime", "HAProxy") for percent in PERCENTILES]
+        picture = ElementTree.fromstring(draw(records(figures)))
+        words = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+        for word in ("added latency, ms", "load, % of what the providers can do", "slime p99.9", "HAProxy p50", "110"):
+            self.assertIn(word, words)
+        curves = list(picture.iter("{http://www.w3.org/2000/svg}polyline"))
+        self.assertEqual(len(curves), 2 * len(PERCENTILES))
+
+
+class CannedTests(SynchronousTestCase):
+    """Agents that answer by themselves."""
+
+    def test_answers(self) -> None:
+        """They are linked, and the hub's application is answered by them."""
+        with fleet_of() as hub, canned(hub.process, 3):
+            connection = HTTPConnection("127.0.0.1", hub.port, timeout=10)
+            self.addCleanup(connection.close)
+            for _ in range(4):
+                connection.request("GET", "/small")
+                self.assertEqual(connection.getresponse().read(), BODY.encode())
+
+
+class SmokeTests(SynchronousTestCase):
+    """The command, with parts that need no other maker's program. CI tries all of them out (``make smoke``)."""
+
+    timeout = 120
+
+    def run_main(self, *arguments: str) -> tuple[int, str]:
+        """Its status, and what it printed."""
+        said = StringIO()
         with redirect_stdout(said), redirect_stderr(StringIO()):
-            status = main(["--smoke", "first", "--json", str(file)])
-        self.assertIn(status, (0, 1))
-        self.assertIn("first event later by, ms", said.getvalue())
-        self.assertEqual(len(json.loads(file.read_text())["figures"]), 2)
+            return main([*arguments]), said.getvalue()
+
+    def test_parts(self) -> None:
+        """They run, briefly, and their figures are printed and kept, whether they reach their goals or not."""
+        file = Path(self.mktemp())
+        status, said = self.run_main("--smoke", "first", "unequal", "--json", str(file))
+        self.assertEqual(status, 0)
+        for words in ("first event later by, ms", "mean wait, ms, 60% load"):
+            self.assertIn(words, said)
+        self.assertEqual(len(json.loads(file.read_text())["figures"]), 4)
+
+    def test_broken_part(self) -> None:
+        """One that breaks down is told of, and the others go on."""
+
+        def broken(plan: Plan) -> Iterator[Figure]:
+            raise WrongAnswersError(plan.folder.name)
+
+        self.patch(benchmarks.__main__, "PARTS", {"bad": broken, "good": lambda plan: [Figure("g", "s", "m", [1.0])]})
+        self.patch(benchmarks.__main__, "PROGRAMS", ())
+        status, said = self.run_main()
+        self.assertEqual(status, 1)
+        self.assertIn("bad came to no end", said)
+        self.assertIn("g     s        m", said)
+
+    def test_missing_program(self) -> None:
+        """Said before anything is measured."""
+        self.patch(benchmarks.__main__, "PROGRAMS", ("no-such-program",))
+        self.assertEqual(self.assertRaises(SystemExit, self.run_main, "slots").code, 2)
+
+    def test_picture_of_nothing(self) -> None:
+        self.assertEqual(self.assertRaises(SystemExit, self.run_main, "first", "--plot", "x.svg").code, 2)
 
     def test_unknown_part(self) -> None:
         """A part that there is not is a mistake."""
