@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slime.errors import BadMessage, ErrorCode, LocalProtocolError
 from slime.http.head import (
     UNTIL_CLOSE,
+    HeadLimits,
     ResponseHead,
     parse_response_head,
     response_body_length,
@@ -337,6 +338,18 @@ class HeadTests(SynchronousTestCase):
     def test_too_large(self) -> None:
         error = self.assertRaises(BadMessage, parse_response_head, OK + b"X: " + b"y" * 65536)
         self.assertIs(error.code, ErrorCode.UPSTREAM_BROKE)
+
+    def test_as_large_as_allowed(self) -> None:
+        """To the byte."""
+        block = OK + b"X: yes"
+        limits = HeadLimits(head_bytes=len(block))
+        self.assertEqual(parse_response_head(block, limits).fields, [(b"X", b"yes")])
+        self.assertRaises(BadMessage, parse_response_head, block + b"!", limits)
+
+    def test_no_body_whatever_it_says(self) -> None:
+        for status in (100, 102, 199, 204, 304):
+            head = ResponseHead(b"1.1", status, b"", [(b"Content-Length", b"5")])
+            self.assertEqual(response_body_length(head, b"GET"), 0)
 
     def test_body_length(self) -> None:
         head = ResponseHead(b"1.1", 200, b"OK", [(b"Content-Length", b"2")])

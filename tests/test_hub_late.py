@@ -47,6 +47,19 @@ class LinkTests(SynchronousTestCase):
         self.assertTrue(link.alive)
 
 
+    def test_blame(self) -> None:
+        """Whatever an agent calls the reason, it is neither the application's fault nor the hub's."""
+        agent = self.hub.agent()
+        for number, code in enumerate((ErrorCode.BAD_REQUEST, ErrorCode.INTERNAL, ErrorCode.UNSUPPORTED), 1):
+            app = self.hub.app()
+            app.ask()
+            agent.frames()
+            agent.say(Started(number), Reset(number, code, "why"))
+            answer = app.taken()
+            self.assertTrue(answer.startswith(b"HTTP/1.1 502 "), answer)
+            self.assertIn(b"\r\nSlime-Error: upstream-broke\r\n", answer)
+
+
 class AheadTests(SynchronousTestCase):
     """A request that was sent ahead to an agent whose slot is taken."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import string
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from slime import tokens
 from slime.tokens import (
     AgentClaims,
     Expired,
@@ -77,6 +79,20 @@ class MintTests(SynchronousTestCase):
 
 class VerifyTests(SynchronousTestCase):
     """Tokens that are not good, and which kind of not good."""
+
+    def test_longer_than_any(self) -> None:
+        """Nothing that long is even looked at."""
+        text = base64.b32encode((10_998).to_bytes(2, "big") + bytes(10_998)).decode().rstrip("=").lower()
+        self.assertRaises(Malformed, verify, b"secret", f"slime1_{text}", 0.0)
+
+    def test_more_behind_it(self) -> None:
+        """Two tokens pasted as one were not forged."""
+        self.assertRaises(Malformed, verify, b"secret", TOKEN + "a" * 8, 0.0)
+
+    def test_later_version(self) -> None:
+        """What a later version has added to the claims is left alone."""
+        self.patch(tokens, "_content", lambda claims: b'["id","name",null,[],["gpu"],{"later":1}]')
+        self.assertEqual(verify(b"secret", mint(b"secret", CLAIMS, NONCE), 0.0).scopes, ("gpu",))
 
     def refused(self, token: str, secret: bytes = b"secret") -> type[TokenError]:
         """How a token is refused."""

@@ -628,16 +628,14 @@ class Windows:
 
     def __init__(self) -> None:
         self.verdicts = {1: 0, 2: 131072}
-        self.asked: list[tuple[int, float, float | None]] = []
-        self.credits: list[int] = []
+        self.asked: list[tuple[int, int, float, float | None]] = []
 
     def judge(self, stream_id: int, used: int, now: float, rtt: float | None) -> int:
-        self.asked.append((stream_id, now, rtt))
-        self.credits.append(used)
+        self.asked.append((stream_id, used, now, rtt))
         return self.verdicts[stream_id]
 
     def forget(self, before: float) -> dict[int, int]:
-        self.asked.append((0, before, None))
+        self.asked.append((0, 0, before, None))
         return {2: 65536}
 
 
@@ -653,16 +651,15 @@ class WindowTests(SynchronousTestCase):
         self.client.tunnel.resize = lambda stream_id, window: self.resized.append((stream_id, window))
 
     def test_grow(self) -> None:
-        """Whoever used enough of a window for credit is judged, and has another one if the verdict says so."""
+        """Whoever used enough for a piece of credit is judged, and has another window if the verdict says so."""
+        self.client.tunnel.consumed = lambda stream_id, amount: amount if amount > 1000 else 0
         now, rtt = self.wire.clock.seconds(), self.client.rtt
-        self.client.tunnel.consumed = lambda stream_id, size: 0 if stream_id == 3 else 2 * size
-        for stream_id in (1, 2, 3):
-            self.client.consumed(stream_id, 1000)
-        self.assertEqual(self.windows.asked, [(1, now, rtt), (2, now, rtt)])
-        self.assertEqual(self.windows.credits, [2000, 2000])
+        for stream_id, amount in ((1, 5000), (2, 6000), (3, 1000)):
+            self.client.consumed(stream_id, amount)
+        self.assertEqual(self.windows.asked, [(1, 5000, now, rtt), (2, 6000, now, rtt)])
         self.assertEqual(self.resized, [(2, 131072)])
 
     def test_shrink(self) -> None:
         """What nobody has used for an interval goes back."""
         self.wire.clock.advance(10.0)
-        self.assertEqual((self.windows.asked, self.resized), ([(0, 0.0, None)], [(2, 65536)]))
+        self.assertEqual((self.windows.asked, self.resized), ([(0, 0, 0.0, None)], [(2, 65536)]))
