@@ -163,6 +163,30 @@ class Small:
             agent.turn()
 
 
+class Unlike(Small):
+    """The same, but no two applications and no two answers use the same words, so that nothing remembered helps."""
+
+    def __init__(self, batch: int, times: int) -> None:
+        self._number = 0
+        super().__init__(batch, times)
+        self._answers = iter([ANSWER.replace(b"nginx", b"nginx-%d" % number) for number in range(self.units)])
+
+    def _message(self) -> bytes:
+        for _ in range(self._batch):
+            self._number += 1
+            self.agent.hub.open(HEAD.replace(b"/small", b"/small?%d" % self._number), 0)
+        return self.agent.heard()
+
+    def run(self) -> None:
+        """Everything once."""
+        agent = self.agent
+        for message in self._messages:
+            agent.link.dataReceived(message)
+            for connection in agent.connections:
+                connection.dataReceived(next(self._answers))
+            agent.turn()
+
+
 class Events:
     """Event streams: one event of each of ``batch`` streams in a turn."""
 
@@ -228,7 +252,9 @@ class Download(Events):
         self.agent.link.dataReceived(message_start(len(grant), b"") + grant)
 
 
-WORK: dict[str, Callable[[int, int], Any]] = {"small": Small, "events": Events, "up": Upload, "down": Download}
+WORK: dict[str, Callable[[int, int], Any]] = {
+    "small": Small, "unlike": Unlike, "events": Events, "up": Upload, "down": Download,
+}  # fmt: skip
 
 
 def measure(name: str, batch: int, units: int) -> float:

@@ -13,6 +13,7 @@ from slime.agent.health import Health, Precautions
 from slime.agent.upstream.call import ResponseSink
 from slime.agent.upstream.client import UpstreamClient
 from slime.agent.worker import Bounds, Workshop
+from slime.direct import Corks
 from slime.errors import ErrorCode
 from slime.http.fields import Fields
 from slime.http.forwarding import UpstreamAddress
@@ -77,6 +78,7 @@ class ScriptedClient:
     def __init__(self) -> None:
         address = UpstreamAddress(b"upstream:80", b"/base")
         self.target = SimpleNamespace(address=address, label="http://upstream/base")
+        self.corks = Corks()
         self.calls: list[ScriptedCall] = []
         self.unreachable = False
         self.closed = False

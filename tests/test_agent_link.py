@@ -198,6 +198,16 @@ class ServingTests(LinkCase):
         body = b"".join(part for part in self.call.done if isinstance(part, bytes))
         self.assertEqual((len(body), self.call.done[-1]), (100_000, ("end", [])))
 
+    def test_upload_leaves_in_large_pieces(self) -> None:
+        """What one read of the link brings is one piece of work for the upstream's connections."""
+        stream_id = self.hub.open(length=None)
+        self.settle()
+        corks, busy = self.client.corks, []
+        self.call.write = lambda data: busy.append(corks.busy)  # type: ignore[method-assign]
+        self.hub.send(Data(stream_id, b"x" * 20_000))
+        self.settle()
+        self.assertEqual((busy, corks.busy), ([True, True], False))
+
     def test_slow_application(self) -> None:
         """The upstream is paused when the hub's credit is used up and much waits, and resumed in time."""
         stream_id = self.hub.open()

@@ -100,6 +100,26 @@ class RequestTests(CallCase):
         call.end([(b"X-Too-Late", b"1")])
         self.assertTrue(self.upstream.last.received.endswith(b"\r\nContent-Length: 5\r\n\r\nhello"))
 
+    def test_pieces_of_one_message(self) -> None:
+        """What comes in one piece of work leaves in one, head and all."""
+
+        def work() -> None:
+            call = self.ask(request(b"POST"), None)
+            for piece in (b"a", b"b"):
+                call.write(piece)
+            self.assertEqual(self.upstream.last.received, b"")
+            call.end()
+
+        self.client.corks.during(work)
+        expected = b"POST / HTTP/1.1\r\nHost: model\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n0\r\n\r\n"
+        self.assertEqual((self.upstream.last.received, self.upstream.last.reads), (expected, 1))
+
+    def test_given_up_in_the_same_message(self) -> None:
+        """What was to leave does not."""
+        self.client.corks.during(lambda: self.ask(request(b"POST"), 1).abort())
+        self.assertEqual(self.upstream.last.received, b"")
+        self.assert_gone()
+
     def test_chunked_body(self) -> None:
         """A body of unknown length is chunked; no data is no chunk, since that would be the end."""
         call = self.ask(request(b"POST"), None)

@@ -265,6 +265,26 @@ class UpgradeTests(CallCase):
         self.assertEqual(self.sink.events[-1], ("end", []))
         self.assert_gone()
 
+    def last_words(self) -> None:
+        """Say something, and that it was all."""
+        self.call.write(b"bye")
+        self.call.end()
+
+    def test_last_words_in_one_message(self) -> None:
+        """What is said in one piece of work comes before the end that is said in it."""
+        self.say(SWITCHING)
+        self.client.corks.during(self.last_words)
+        self.assertTrue(self.upstream.last.received.endswith(b"bye"))
+        self.assertTrue(self.upstream.last.ended)
+
+    def test_last_words_after_the_upstreams(self) -> None:
+        """The same when that closes the connection."""
+        self.say(SWITCHING)
+        self.upstream.last.half_close()
+        self.client.corks.during(self.last_words)
+        self.assertTrue(self.upstream.last.received.endswith(b"bye"))
+        self.assert_gone()
+
     def test_both_lost_at_once(self) -> None:
         """An end of both halves, as TLS has it, is an end, and nothing more can be said."""
         self.say(SWITCHING)

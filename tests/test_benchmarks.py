@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from http.client import HTTPConnection
 from io import StringIO
 from pathlib import Path
 from random import Random
+from subprocess import run
 from threading import Thread
 from xml.etree import ElementTree
 
@@ -33,6 +35,8 @@ from benchmarks.relay import Lane
 from benchmarks.servers import BODY
 from benchmarks.streams import Delays, Unchunker
 from benchmarks.wrk import WrongAnswersError
+
+ROOT = Path(__file__).parent.parent
 
 
 class FigureTests(SynchronousTestCase):
@@ -262,3 +266,13 @@ class SmokeTests(SynchronousTestCase):
         """A part that there is not is a mistake."""
         with redirect_stderr(StringIO()):
             self.assertEqual(self.assertRaises(SystemExit, main, ["nonsense"]).code, 2)
+
+
+class AloneTests(SynchronousTestCase):
+    """The agent's own code, measured in another process, whose reactor takes the turns."""
+
+    def test_kinds(self) -> None:
+        """Every kind of work goes through the agent, and has its line."""
+        command = [sys.executable, "-m", "benchmarks.alone", "--units", "32", "--rounds", "1"]
+        lines = run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
+        self.assertEqual([line.partition(":")[0] for line in lines], ["small", "unlike", "events", "up", "down"])

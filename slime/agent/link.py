@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from slime import __version__
 from slime.agent.egress import explained
 from slime.agent.passage import PassageWorker
+from slime.agent.reads import read_more
 from slime.agent.worker import Worker, Workshop
 from slime.errors import BadMessage
 from slime.http.head import ResponseHead, field_values, parse_response_head
@@ -106,6 +107,15 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
         self._welcomed_at: float | None = None
         self._refusal: LinkEnd | None = None
         self._drained: Deferred[None] | None = None
+
+    def connectionMade(self) -> None:
+        """The connection is there."""
+        super().connectionMade()
+        read_more(self.transport)
+
+    def dataReceived(self, data: bytes) -> None:
+        """What one read brings of one request leaves in one piece."""
+        self._shop.client.corks.during(super().dataReceived, data)
 
     # -- the WebSocket's handshake --------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from slime.agent.upstream.connection import Patience, UpstreamConnection
 from slime.agent.upstream.lobby import Lobby
 from slime.agent.upstream.pool import IdlePool
 from slime.agent.upstream.target import UpstreamTarget
+from slime.direct import Corks
 from slime.http.head import HeadLimits, RequestHead
 
 __all__ = ["UpstreamClient", "UpstreamLimits", "UpstreamSettings"]
@@ -73,10 +74,12 @@ class UpstreamClient:
     It takes every request at once, on a connection of its own: who starts calls bounds them.
 
     :param reactor: provides time, TCP, UNIX sockets and a name resolver.
+    :ivar corks: collect what requests bring while :meth:`~slime.direct.Corks.during` some work.
     """
 
     def __init__(self, reactor: Any, target: UpstreamTarget, settings: UpstreamSettings = UpstreamLimits()) -> None:
         self.target = target
+        self.corks = Corks()
         self._reactor = reactor
         self._settings = settings
         self._endpoint = target.endpoint(reactor, settings.connect_timeout)

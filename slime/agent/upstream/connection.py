@@ -15,6 +15,7 @@ from zope.interface import implementer
 from slime.agent.upstream.answer import AnswerReader, Heads, Outcome, Upgraded
 from slime.agent.upstream.call import UpstreamCall
 from slime.agent.upstream.wire import Wire
+from slime.direct import Cork, Corks
 from slime.errors import BadMessage, ErrorCode
 from slime.http.parser import EndOfMessage
 
@@ -52,7 +53,12 @@ class Patience(Protocol):
 
 
 class Keeper(Protocol):
-    """Who owns a connection."""
+    """Who owns a connection.
+
+    :ivar corks: of all its connections.
+    """
+
+    corks: Corks
 
     def rest(self, connection: UpstreamConnection) -> None:
         """It is free for another request."""
@@ -100,6 +106,10 @@ class UpstreamConnection(Wire):
         self._used = False
         self._full = False
 
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._cork = Cork(self._keeper.corks, self.direct.write)
+
     # What the caller does.
 
     def is_fresh(self, *, for_certain: bool) -> bool:
@@ -115,17 +125,21 @@ class UpstreamConnection(Wire):
         if call.paused:
             self.transport.pauseProducing()
         call.carry(self)
-        self.direct.write(b"".join((call.opening, *waiting)) if waiting else call.opening)
+        if call.ended and not waiting:
+            self.direct.write(call.opening)
+        else:
+            self._cork.write(b"".join((call.opening, *waiting)))
         call.begun()
         if waiting and not self._full:
             call.release()
 
     def send(self, pieces: Sequence[bytes]) -> None:
-        self.direct.write(b"".join(pieces))
+        self._cork.write(b"".join(pieces))
 
     def request_ended(self) -> None:
         self._watch.moved = True
         if self._phase is Phase.PASSAGE:
+            self._cork.pull()
             self.half_close()
         elif self._phase is Phase.FAREWELL:
             self._let_go()
@@ -250,11 +264,13 @@ class UpstreamConnection(Wire):
         if self._phase not in (Phase.CLOSING, Phase.LOST):
             self._phase = Phase.CLOSING
             self._watch.moved = True
+            self._cork.pull()
             self.hang_up()
 
     def drop(self) -> None:
         """Close at once, without a word to the call."""
         self._let_go()
+        self._cork.drop()
         if self._phase is not Phase.LOST:
             self._phase = Phase.CLOSING
             self.transport.abortConnection()

@@ -14,6 +14,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
+from slime.agent.reads import read_more
 from slime.direct import DirectWriter
 
 __all__ = ["Wire"]
@@ -37,6 +38,7 @@ class Wire(Protocol):
         transport = self.transport
         transport.registerProducer(self, True)
         self.direct = DirectWriter(transport)
+        read_more(transport)
         if isinstance(transport.getPeer(), (IPv4Address, IPv6Address)):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
