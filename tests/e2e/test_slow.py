@@ -132,7 +132,7 @@ class PatienceTests(SlimeTestCase):
             self.assertEqual(asked.exactly(1), token)
 
     def test_download(self) -> None:
-        """A reader slower than its upstream has all of its answer in the end; it reads some whenever another is told."""
+        """A reader slower than its upstream has its whole answer in the end; it reads some whenever another is told."""
         asked = self.asking(self.one.hub, b"GET /large")
         served = self.one.upstream.next()
         served.send(b"HTTP/1.1 200 OK\r\nContent-Length: 16000000\r\n\r\n")
