@@ -110,8 +110,9 @@ class Seen:
                 f"{'waiting' if block else 'at once'}: median {median(times) * 1e3:.0f} ms,"
                 f" longest {max(times) * 1e3:.0f} ms, {len(times)} served, {len(refused)} refused {set(refused) or ''}"
             )
-        held = sum(map(bool, self.occupied))
-        parts.append(f"slot held at {held} of {len(self.occupied)} looks; hub grew by {growth:.0f} MB")
+        held = [number for number, paths in enumerate(self.occupied) if paths]
+        last = f" (the last one the {held[-1] + 1}th)" if held else ""
+        parts.append(f"slot held at {len(held)} of {len(self.occupied)} looks{last}; hub grew by {growth:.0f} MB")
         return "; ".join(parts)
 
 

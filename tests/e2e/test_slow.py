@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from selectors import EVENT_READ, DefaultSelector
-from threading import Event, Thread
+from threading import Thread
 from time import monotonic
 
 from benchmarks.slow import ADMIN, Provider, Providers, only_agent
@@ -13,8 +13,9 @@ from tests.e2e.harness import Application, SlimeTestCase
 from tests.e2e.messages import Message
 
 COUNT = 200
-SOON = 1.0
-"""Seconds that an ordinary request may take meanwhile."""
+SOON = 5.0
+"""Seconds that an ordinary request may take meanwhile, with other tests beside it; on an idle machine it is well under
+one. A slow connection may last for a minute where it is in nobody's way, and would if it was in somebody's."""
 
 
 class SlowTests(SlimeTestCase):
@@ -131,7 +132,7 @@ class PatienceTests(SlimeTestCase):
             self.assertEqual(asked.exactly(1), token)
 
     def test_download(self) -> None:
-        """A reader that is far slower than its upstream, but not too slow, has all of its answer in the end."""
+        """A reader slower than its upstream has its whole answer in the end; it reads some whenever another is told."""
         asked = self.asking(self.one.hub, b"GET /large")
         served = self.one.upstream.next()
         served.send(b"HTTP/1.1 200 OK\r\nContent-Length: 16000000\r\n\r\n")
@@ -139,10 +140,11 @@ class PatienceTests(SlimeTestCase):
         sender.start()
         asked.head()
         waiting = self.asking(self.one.hub, b"GET /2", b"Slime-Block: 1")
-        left, pause = 16_000_000, Event()
-        while left:
-            left -= len(asked.exactly(min(left, 400_000)))
-            pause.wait(0.05)
+        pace = self.application(self.one.hub)
+        for _ in range(200):
+            asked.exactly(80_000)
+            pace.ask(b"GET /v1/agent/tunnel")
+            self.assertEqual(pace.response().status, 426)
         sender.join()
         self.one.upstream.again(served)
         self.one.upstream.serve(b"ok")
