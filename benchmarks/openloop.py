@@ -100,9 +100,12 @@ class OpenLoop:
         except OSError as error:
             self._trouble = self._trouble or OddAnswerError(f"a request could not be sent: {error}")
         self._reader.join(PATIENCE)
+        if self._left and not self._trouble:
+            self._trouble = OddAnswerError(f"{self._left} requests were never answered")
+        self._reader.join(2 * GLANCE)
         self._close()
-        if self._trouble or self._left:
-            raise self._trouble or OddAnswerError(f"{self._left} requests were never answered")
+        if self._trouble:
+            raise self._trouble
 
     def _send_all(self) -> None:
         for number, arrival in enumerate(self._arrivals):
