@@ -77,6 +77,23 @@ class AssignmentTests(PoolTestCase):
         self.hub.clock.pump([10.0] * 60)
         self.assertEqual((self.refusal(later), self.pool.waiting), ((504, b"queue-timeout"), 0))
 
+    def test_patience_is_not_renewed(self) -> None:
+        """Who waits again, as its agent was lost, has what is left; the time in which it ran does not count."""
+        alpha, beta = self.hub.agent("alpha", slots=0), self.hub.agent("beta", slots=0)
+        app = self.ask(BLOCK, b"Slime-Timeout: 5")
+        for agent in (alpha, beta):
+            self.hub.clock.pump([1.0] * 2)
+            self.pool.resize(agent, 1)
+            self.hub.clock.pump([1.0] * 9)
+            agent.lose()
+            if agent is alpha:
+                self.assertEqual((app.received, self.pool.waiting), (b"", 1))
+                self.hub.agent("gamma", slots=0)
+        self.hub.clock.pump([0.5])
+        self.assertEqual((app.received, self.pool.waiting), (b"", 1))
+        self.hub.clock.pump([0.5, 0.2])
+        self.assertEqual(self.refusal(app), (504, b"queue-timeout"))
+
     def test_patience_is_for_waiting(self) -> None:
         agent = self.hub.agent()
         first = self.ask(BLOCK)

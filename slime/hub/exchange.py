@@ -122,6 +122,7 @@ class Exchange:
     :ivar agent_name: the agent that had it last, and ``agent_key`` which one of that name it is.
     :ivar requeues: how often it was given to another agent because one lost or refused it.
     :ivar returns: how often an agent gave it back because it was asked to.
+    :ivar waited: seconds of its patience that were spent before its agent was lost and it had to wait anew.
     :ivar answered_at: when the answer's head came, by the pool's clock, as all moments here; 0 means not yet.
     :ivar upgrade: what it asks to switch to, and ``switched`` whether it has; see :mod:`slime.hub.passage`.
     """
@@ -133,7 +134,7 @@ class Exchange:
     started = _NOT_STARTED
     outcome = agent_name = agent_key = ""
     status = requeues = returns = bytes_in = 0
-    queued_at = assigned_at = started_at = answered_at = finished_at = 0.0
+    queued_at = requeued_at = assigned_at = started_at = answered_at = finished_at = waited = 0.0
     _stage = _WAITING
     _trailers: Fields | None = None
     _stream_id = _unread = 0

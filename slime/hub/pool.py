@@ -210,9 +210,15 @@ class AgentPool:
         elif not exchange.wishes.block:
             return False
         else:
-            self._patience.start(exchange, exchange.wishes.patience)
+            self._patience.start(exchange, self._patience_left(exchange))
             self._perform(self._dispatcher.enqueue(ticket, front=True))
         return True
+
+    def _patience_left(self, exchange: Exchange) -> float:
+        """What is left of its patience to one that waits again; the time in which it ran was no wait."""
+        exchange.waited += exchange.assigned_at - (exchange.requeued_at or exchange.queued_at)
+        exchange.requeued_at = self._clock.seconds()
+        return max(0.0, exchange.wishes.patience - exchange.waited)
 
     def finished(self, exchange: Exchange) -> None:
         """The application has its answer, or is gone."""
