@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from benchmarks.servers import BODY
 from slime.demo.children import Child, leashed
 from slime.demo.fleet import HubProcess
-from slime.tunnel import Data, End, Head, Hello, Open, Started, TunnelConnection, Welcome
+from slime.tunnel import Data, End, Head, Hello, Open, Reset, Started, TunnelConnection, Welcome
 from slime.tunnel.states import Role
 
 __all__ = ["canned"]
@@ -72,7 +72,7 @@ class Link:
             for frame in self._tunnel.receive(message):
                 if isinstance(frame, Open):
                     self._answer(frame.stream_id)
-                elif not isinstance(frame, Welcome):
+                elif not isinstance(frame, (Welcome, Reset)):  # RESET: an application has left
                     raise ConnectionError(f"unexpected: {frame}")
         self._flush()
 

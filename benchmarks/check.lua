@@ -16,7 +16,7 @@ end
 function response(status, headers, body)
    if status ~= 200 or body ~= expected then
       wrong = wrong + 1
-      sample = status .. " " .. string.sub(body, 1, 60)
+      sample = status .. " " .. string.gsub(string.sub(body, 1, 60), "%c", " ")
    end
 end
 

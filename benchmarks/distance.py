@@ -94,7 +94,7 @@ def far_bulk(plan: Plan) -> Iterator[Figure]:
     """One large body to and from a provider that is far away, from the question to the answer's last byte."""
     part = f"one body of {plan.megabytes} MB, RTT {FAR * 1e3:.0f} ms"
     path, digest = make_file(plan)
-    with nginx(plan.folder) as upstream, fleet(upstream, 1, FAR) as slime:
+    with nginx(plan.folder) as upstream, fleet(upstream, 2, FAR) as slime:
         grown = _grown_by_staller(slime, f"a reader that stalls, RTT {FAR * 1e3:.0f} ms", plan)
         compare_hash(slime.port, plan, digest)
         downs = [_down(slime.port, plan.megabytes) for _ in range(plan.rounds)]

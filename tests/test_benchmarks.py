@@ -204,12 +204,15 @@ class CannedTests(SynchronousTestCase):
     """Agents that answer by themselves."""
 
     def test_answers(self) -> None:
-        """They are linked, and the hub's application is answered by them."""
+        """They are linked, and the hub's applications are answered by them, also after some that have left."""
         with fleet_of() as hub, canned(hub.process, 3):
+            for _ in range(20):
+                with socket.create_connection(("127.0.0.1", hub.port)) as hasty:
+                    hasty.sendall(b"GET /small HTTP/1.1\r\nHost: h\r\n\r\n")
             connection = HTTPConnection("127.0.0.1", hub.port, timeout=10)
             self.addCleanup(connection.close)
             for _ in range(4):
-                connection.request("GET", "/small")
+                connection.request("GET", "/small", headers={"Slime-Block": "1"})
                 self.assertEqual(connection.getresponse().read(), BODY.encode())
 
 
