@@ -111,7 +111,7 @@ class Seen:
                 f" longest {max(times) * 1e3:.0f} ms, {len(times)} served, {len(refused)} refused {set(refused) or ''}"
             )
         held = [number for number, paths in enumerate(self.occupied) if paths]
-        last = f" (the last one the {held[-1] + 1}th)" if held else ""
+        last = f" (last at number {held[-1] + 1})" if held else ""
         parts.append(f"slot held at {len(held)} of {len(self.occupied)} looks{last}; hub grew by {growth:.0f} MB")
         return "; ".join(parts)
 

@@ -265,7 +265,7 @@ class HubConfig(Common, HubSecret):
         "0 takes the slot at once, and leaves it alone.",
     )
     reader_patience: float = row(
-        _DEADLINE_OR_NONE, 0.25, APPLICATIONS,
+        _DEADLINE_OR_NONE, 0.2, APPLICATIONS,
         "How far an application that reads slowly may be behind min-rate while others want its slot; 0 leaves it "
         "alone.",
     )

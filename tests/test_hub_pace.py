@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from slime.hub.pace import AHEAD, THRIFT, Pace
+from slime.hub.pace import READING, SENDING, Pace
 from slime.hub.spool import Spool, SpoolLimits
 
 RATE = 500
@@ -12,7 +12,7 @@ RATE = 500
 
 class PaceTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.pace = Pace()
+        self.pace = Pace(READING)
         self.count = 10_000
         self.now = 100.0
         self.lag(0.0, 0)
@@ -33,19 +33,26 @@ class PaceTests(SynchronousTestCase):
 
     def test_a_first_flight_is_no_merit(self) -> None:
         """What kernels take for one who reads nothing."""
-        self.assertGreater(self.lag(0.4, 2000), -0.2)
+        self.assertGreater(self.lag(0.1, 16_000), -0.2)
         self.assertGreater(self.lag(0.5, 0), 0.3)
+
+    def test_now_and_then(self) -> None:
+        """Who sends enough in the mean may make pauses."""
+        self.pace = Pace(SENDING)
+        self.lag(0.0, 0)
+        self.lag(0.2, 1000)
+        self.assertLess(max(self.lag(0.5, size) for size in (0, 1000) * 10), 0.25)
 
     def test_ahead(self) -> None:
         """Who is quick may rest, but not for ever."""
-        self.assertEqual(self.lag(1.0, 10**6), -AHEAD)
-        self.assertEqual(self.lag(1.0, 10**6), -AHEAD)
-        self.assertEqual(self.lag(1.5, 0), 1.5 - AHEAD)
+        self.assertEqual(self.lag(1.0, 10**6), -1.0)
+        self.assertEqual(self.lag(1.0, 10**6), -1.0)
+        self.assertEqual(self.lag(1.5, 0), 0.5)
 
     def test_catching_up(self) -> None:
         """What is left over when one has caught up counts a little."""
         self.lag(2.0, 0)
-        self.assertAlmostEqual(self.lag(1.0, int(RATE * (3 + THRIFT / 2))), -0.5)
+        self.assertAlmostEqual(self.lag(1.0, int(RATE * (3 + READING.price / 2))), -0.5)
 
     def test_rest(self) -> None:
         self.lag(1.0, 0)

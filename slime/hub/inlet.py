@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import Any
 
 from slime.hub import sockets
-from slime.hub.pace import Pace
+from slime.hub.pace import SENDING, Pace
 
 __all__ = ["ANYTHING", "PIPELINE", "UPLOAD", "Inlet", "Wait"]
 
@@ -41,7 +41,7 @@ class Inlet:
         self.pauses = 0
         self.wait = Wait.NOTHING
         self.outlives_goodbye = False
-        self.pace = Pace()
+        self.pace = Pace(SENDING)
         self._transport = transport
         self._seconds = seconds
         self._deadline = 0.0

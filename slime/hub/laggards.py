@@ -28,6 +28,9 @@ __all__ = ["Laggards"]
 #: How many are looked at for the one that is behind most.
 LOOKS = 64
 
+#: Seconds until somebody is looked at first: what was on its way when his time began has arrived by then.
+FIRST_LOOK = 0.1
+
 #: Seconds until the next look, when nobody was found: any number of requests may be refused in a moment.
 BLINK = 0.05
 
@@ -53,7 +56,7 @@ class Laggards:
         if exchange not in self._watched and self._limit(exchange):
             self._watched[exchange] = None
             self._lag(exchange)
-            self._wheel.start(exchange, self._limit(exchange))
+            self._wheel.start(exchange, min(FIRST_LOOK, self._limit(exchange)))
 
     def make_room(self, exchange: Exchange) -> bool:
         """Somebody found no slot. Is one about to be free, because the one who has it is cut off?

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from slime.direct import Cork, Corks, DirectWriter
 from slime.hub import sockets
-from slime.hub.pace import Pace
+from slime.hub.pace import READING, Pace
 from slime.hub.spool import Spool
 
 __all__ = ["Outlet", "Patience"]
@@ -74,7 +74,7 @@ class Outlet:
         self._ending = Ending.NONE
         self._progress = 0.0
         self._unsent = 0
-        self._pace = Pace()
+        self._pace = Pace(READING)
         self._spool: Spool | None = None
         self._spooled = self._weight = 0
         self._registered = True

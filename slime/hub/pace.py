@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AHEAD", "THRIFT", "LeastRate", "Pace"]
+__all__ = ["READING", "SENDING", "LeastRate", "Merit", "Pace"]
 
-#: Seconds that one who was faster than needed may rest without falling behind, at most.
-AHEAD = 1.0
-#: How many seconds' worth one has to be faster for each of these: kernels take some kilobytes for an application that
-#: reads nothing, and that must not help it.
-THRIFT = 32.0
+
+@dataclass(frozen=True, slots=True)
+class Merit:
+    """What one gets for having been faster than needed.
+
+    :ivar most: seconds that one may rest without falling behind, at most.
+    :ivar price: how many seconds' worth one has to be faster for each of these.
+    """
+
+    most: float
+    price: float
+
+
+#: Kernels take some ten kilobytes more for an application that reads nothing, and that must not help it.
+READING = Merit(most=1.0, price=256.0)
+#: Who sends a little now and then, but enough, need not fear the pauses.
+SENDING = Merit(most=0.5, price=4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +46,11 @@ class Pace:
     :ivar lag: seconds that the application was behind when :meth:`measure` was last asked; negative if ahead.
     """
 
-    __slots__ = ("_seen", "_then", "_whom", "lag")
+    __slots__ = ("_merit", "_seen", "_then", "_whom", "lag")
 
-    def __init__(self) -> None:
+    def __init__(self, merit: Merit) -> None:
         self.lag = 0.0
+        self._merit = merit
         self._whom: object = None
         self._then: float | None = None
         self._seen = 0
@@ -66,6 +79,7 @@ class Pace:
     def _add(self, gain: float) -> None:
         surplus = gain - max(self.lag, 0.0)
         if gain > 0.0 and surplus > 0.0:
-            self.lag = min(self.lag, max(min(self.lag, 0.0) - surplus / THRIFT, -AHEAD))
+            earned = min(self.lag, 0.0) - surplus / self._merit.price
+            self.lag = min(self.lag, max(earned, -self._merit.most))
         else:
             self.lag -= gain
