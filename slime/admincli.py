@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from itertools import accumulate
+from typing import Any, NoReturn, TextIO
 
 from slime.adminclient import AdminClient, AdminError
 from slime.commands import DISCONNECT, DRAIN, REVOKE, STATUS, UNDRAIN, Command
@@ -22,6 +25,8 @@ __all__ = ["COMMANDS", "render"]
 PAUSE = 1.0
 #: Cells of an agent's slots that are drawn.
 CELLS = 12
+#: Columns of a name or an address in a table.
+WIDEST = 40
 _HOME, _REST = "\x1b[H", "\x1b[J"
 
 #: As ``slime hub register`` makes tokens and their ids; what is neither is a name that was mistyped.
@@ -56,16 +61,41 @@ def _status(arguments: Sequence[str]) -> None:
 
 
 def _watch(client: AdminClient, show: Callable[[Data], str]) -> NoReturn:
-    """Draw over the last picture, so that nothing flickers; one that goes into a file is a log of pictures."""
+    """Draw over the last picture, so that nothing flickers; one that goes into a file is a log of pictures.
+
+    A hub that cannot be asked at first is a mistake of whoever asks; later it may come back.
+    """
     screen = sys.stdout.isatty() and show is render
+    picture = show(_state(client))
     try:
         while True:
-            picture = show(_state(client))
-            sys.stdout.write(_HOME + picture.replace("\n", "\x1b[K\n") + _REST if screen else picture)
+            sys.stdout.write(_fitted(picture, *shutil.get_terminal_size()) if screen else picture)
             sys.stdout.flush()
             time.sleep(PAUSE)
+            picture = _next(client, show, sys.stdout if screen else sys.stderr)
     except KeyboardInterrupt:
         raise SystemExit(0) from None
+
+
+def _next(client: AdminClient, show: Callable[[Data], str], complaints: TextIO) -> str:
+    """The hub's state now; nothing if it cannot be had, which is said instead."""
+    try:
+        return show(_state(client))
+    except AdminError as error:
+        complaint = f"{_printable(str(error))}\n"
+        if complaints is sys.stdout:
+            return complaint
+        complaints.write(complaint)
+        return ""
+
+
+def _fitted(picture: str, columns: int, rows: int) -> str:
+    """A picture over the last one, as far as the screen has room: what is too large would scroll, and never stand."""
+    lines = picture.splitlines()
+    hidden = len(lines) - (rows - 2)
+    if hidden > 1:
+        lines[rows - 2 :] = [f"and {hidden} more"]
+    return _HOME + "".join(f"{_cut(line, columns)}\x1b[K\n" for line in lines) + _REST
 
 
 def _state(client: AdminClient) -> Data:
@@ -121,10 +151,30 @@ def _cells(busy: int, offered: int) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    clean = [headings, *([_printable(cell) for cell in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
+    clean = [headings, *([_cut(_printable(cell), WIDEST) for cell in row] for row in rows)]
+    widths = [max(map(_width, column)) for column in zip(*clean, strict=True)]
     for row in clean:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    return sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _cut(text: str, columns: int) -> str:
+    """As much of a text as these columns have room for, with a sign that there is more."""
+    if _width(text) <= columns:
+        return text
+    taken = accumulate(map(_columns, text))
+    return "".join(char for char, end in zip(text, taken, strict=True) if end < columns) + "…"
 
 
 def _printable(text: str) -> str:

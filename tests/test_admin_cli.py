@@ -10,12 +10,13 @@ import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime import admincli
 from slime.admincli import render
+from slime.adminclient import AdminClient, AdminError
 from slime.cli import main
 from slime.demo.fleet import AgentProcess, HubProcess
 from slime.sources import SettingError, load_admin
@@ -104,6 +105,33 @@ class CommandTests(SlimeTestCase):
                 main(["hub", "status", "--watch", "--admin", self.address])
             said = stream.getvalue()
             self.assertEqual((end.exception.code, said.count("slime hub "), "\x1b[H" in said), (0, 2, terminal))
+
+    def test_watch_goes_on_without_a_hub(self) -> None:
+        """It says that there is none, and waits for the next; a program's stream of states has gaps, and no words."""
+        get = AdminClient.get
+
+        def some(client: AdminClient, path: str) -> Any:
+            if len(asked := [*asks, path]) == 3:  # the first picture takes two
+                asks.append(path)
+                raise AdminError("no hub")
+            asks[:] = asked
+            return get(client, path)
+
+        for options, terminal in (([], True), (["--json"], False)):
+            asks: list[str] = []
+            said, complained = io.StringIO(), io.StringIO()
+            with (
+                patch.object(AdminClient, "get", some),
+                patch.object(admincli.time, "sleep", Mock(side_effect=[None, None, KeyboardInterrupt])),
+                patch.object(said, "isatty", lambda terminal=terminal: terminal),
+                contextlib.redirect_stdout(said),
+                contextlib.redirect_stderr(complained),
+                self.assertRaises(SystemExit),
+            ):
+                main(["hub", "status", "--watch", "--admin", self.address, *options])
+            word = '"version"' if options else "slime hub "
+            self.assertEqual((said.getvalue().count(word), "no hub" in said.getvalue()), (2, terminal))
+            self.assertEqual(complained.getvalue(), "" if terminal else "no hub\n")
 
     def test_drain_and_undrain(self) -> None:
         self.assertEqual(self.ask("drain", "beta"), (0, "drained beta\n", ""))
@@ -260,6 +288,23 @@ class PictureTests(SynchronousTestCase):
         (agent,) = self.state()["agents"]
         picture = render(self.state(agents=[{**agent, "name": "a\x1b[2J\nb\u202e"}]))
         self.assertIn("a�[2J�b�", picture)
+
+    def test_wide_name(self) -> None:
+        """Columns stand under each other, whatever a name is made of, and however long it is."""
+        (agent,) = self.state()["agents"]
+        microbe = "\U0001f9a0"
+        for name, shown in ((microbe * 200, microbe * 19 + "…"), ("w" * 300, "w" * 39 + "…"), ("e\u0301\u4e2d", None)):
+            heading, row = render(self.state(agents=[{**agent, "name": name}])).splitlines()[-2:]
+            start = row.index("busy")
+            self.assertEqual(admincli._width(row[:start]), heading.index("STATE"))
+            self.assertEqual(row[:start].rstrip(), shown or name)
+
+    def test_screen(self) -> None:
+        """What a screen has no room for is left out, so that it never scrolls."""
+        picture = "".join(f"{number} is a line\n" for number in range(9))
+        drawn = admincli._fitted(picture, 5, 6).removeprefix("\x1b[H").removesuffix("\x1b[J")
+        self.assertEqual(drawn.replace("\x1b[K", "").splitlines(), [*(f"{one} is…" for one in range(4)), "and …"])
+        self.assertNotIn("more", admincli._fitted(picture, 80, 10))
 
     def test_many_slots(self) -> None:
         """A dozen cells stand for any number; one that works is seen."""

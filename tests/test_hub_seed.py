@@ -6,12 +6,14 @@ import json
 import time
 
 from twisted.internet.address import IPv4Address
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from slime.errors import LocalProtocolError
 from slime.hub import seedagents
 from slime.hub.gateway import GatewayPolicy, GatewayResource
+from slime.hub.refusing import COMPLAINTS
 from slime.hub.seedagents import REFLECTION, SeedDoor, ShutDoor
-from slime.hub.seedlink import ABSENCE, SeedLink
+from slime.hub.seedlink import ABSENCE, FORSAKEN, SeedLink
 from slime.hub.seedstream import WINDOW
 from slime.seed.hardware import MAX_REPORT
 from slime.seed.tokens import mint_seed
@@ -214,6 +216,21 @@ class WorkTests(Case):
         self.assertIn(b"POST /v1/agent/accept HTTP/1.1", self.worker.waiting.response().body)
         application.leave()
 
+    def test_shut_and_asked_often(self) -> None:
+        """The log names where they call from, a few times."""
+        self.hub.site.resource = GatewayResource(
+            self.hub.pool, self.hub.door, GatewayPolicy(), ShutDoor(self.hub.clock)
+        )
+        seen: list[LogEvent] = []
+        globalLogPublisher.addObserver(seen.append)
+        self.addCleanup(globalLogPublisher.removeObserver, seen.append)
+        calls = [self.worker.call(b"accept") for _ in range(COMPLAINTS + 5)]
+        told = [text for event in seen if "refused" in (text := formatEvent(event))]
+        self.assertEqual(len(told), COMPLAINTS)
+        peer = calls[0].transport.getPeer()
+        assert isinstance(peer, IPv4Address)
+        self.assertIn(f"an agent at {peer.host}:{peer.port} was refused: those of the seed may not join", told[0])
+
     def test_workers(self) -> None:
         """Each worker is a slot."""
         other = Worker(self.hub, agent_id=b"1001")
@@ -286,6 +303,39 @@ class LossTests(Case):
         application.leave()
         self.hub.clock.advance(0)
         self.assertTrue(submit.gone)
+
+    def test_forsaken_and_gone(self) -> None:
+        """A worker that never comes back from a request that nobody wants is not busy for ever."""
+        self.ask().leave()
+        self.hub.wait(FORSAKEN - 1)
+        self.assertEqual(len(self.hub.pool.links), 1)
+        self.hub.wait(2)
+        self.assertEqual((self.hub.pool.links, self.door._streams), ([], {}))
+        self.worker.accept()
+        self.ask(b"/next")
+        self.assertIn(b"/next", self.worker.waiting.response().body)
+
+    def test_forsaken_in_upload_and_gone(self) -> None:
+        """So it is with one whose accept was cut, or that was answering already."""
+        for answers in (False, True):
+            application = self.ask(b"/up", b"Transfer-Encoding: chunked", method=b"POST")
+            application.send(b"3\r\nabc\r\n")
+            submit = self.worker.submit(b"HTTP/1.1 200 OK\r\n\r\n", b"one", end=False) if answers else None
+            application.leave()
+            self.hub.clock.advance(0)
+            self.assertTrue(self.worker.waiting.gone)
+            self.assertTrue(submit is None or submit.gone)
+            self.hub.wait(FORSAKEN + 1)
+            self.assertEqual((self.hub.pool.links, self.door._streams), ([], {}))
+            self.worker.accept()
+
+    def test_forsaken_and_back(self) -> None:
+        """A worker that comes in time has joined once."""
+        self.ask().leave()
+        self.worker.accept()
+        (link,) = self.hub.pool.links
+        self.hub.wait(FORSAKEN + 1)
+        self.assertEqual(self.hub.pool.links, [link])
 
     def test_answer_breaks(self) -> None:
         """An answer that is cut off, or is none, is not ended cleanly."""

@@ -10,6 +10,7 @@ from twisted.internet.protocol import Protocol
 from slime.errors import ErrorCode
 from slime.http.head import ResponseHead, serialise_response_head
 from slime.hub.answers import Trouble, answer_for
+from slime.hub.info import address_text
 from slime.rate import TokenBucket
 
 if TYPE_CHECKING:
@@ -103,4 +104,4 @@ class Complaints:
         untold, self._untold = self._untold, 0
         if untold:
             log.warn("{count} more agents were refused before, and are not in the log", count=untold)
-        log.warn("an agent at {peer} was refused: {reason}", peer=peer, reason=reason)
+        log.warn("an agent at {peer} was refused: {reason}", peer=address_text(peer), reason=reason)

@@ -167,13 +167,14 @@ class ShutDoor:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
+        self._complaints = Complaints(clock)
 
     def takes(self, request: StreamedRequest) -> bool:
         """Refuse a request, if it is an agent's call."""
         if call_of(request) is None:
             return False
-        peer = request.getClientAddress()
-        self._log.warn("an agent at {peer} was refused: those of the seed may not join (--seed-agents)", peer=peer)
+        reason = "those of the seed may not join (--seed-agents)"
+        self._complaints.about(self._log, request.getClientAddress(), reason)
         refuse(self._clock, request)
         return True
 

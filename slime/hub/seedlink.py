@@ -31,10 +31,14 @@ if TYPE_CHECKING:
     from slime.hub.request import StreamedRequest
     from slime.tokens import AgentClaims
 
-__all__ = ["ABSENCE", "SeedLink"]
+__all__ = ["ABSENCE", "FORSAKEN", "SeedLink"]
 
 #: Seconds without a call after which a worker that has nothing to do is gone; it asks anew within a second or so.
 ABSENCE = 10.0
+
+#: Seconds that a worker may go on with a request whose application has left, before it is taken for gone: if its
+#: upstream still thinks, it hears of that with the answer's head at the earliest. One that comes later joins anew.
+FORSAKEN = 600.0
 
 
 class Worker(NamedTuple):
@@ -115,18 +119,22 @@ class SeedLink:
         """The worker does not wait for work any more."""
         self._held = None
         self._pool.resize(self, 0)
-        self._absent()
+        self._expect(ABSENCE)
 
     def _cut_held(self) -> None:
         held, self._held = self._held, None
         if held is not None:
             held.answer_abort()
 
-    def _absent(self) -> None:
-        """From now on the worker should call."""
+    def forsaken(self) -> None:
+        """Nobody waits for what the worker has, and it can be told only when it calls."""
+        self._expect(FORSAKEN)
+
+    def _expect(self, seconds: float) -> None:
+        """The worker should call by then."""
         self._present()
         if not self.ended:
-            self._absence = self._clock.callLater(ABSENCE, self.end, "it asks for no more work")
+            self._absence = self._clock.callLater(seconds, self.end, "it asks for no more work")
 
     def _present(self) -> None:
         absence, self._absence = self._absence, None
@@ -214,7 +222,7 @@ class SeedLink:
         self.stream = None
         self._pool.resize(self, 0)
         self._pool.release(stream.exchange)
-        self._absent()
+        self._expect(ABSENCE)
         return stream.exchange
 
 

@@ -34,6 +34,9 @@ class StreamOwner(Protocol):
     def free(self, stream: SeedStream) -> Exchange:
         """The stream is over."""
 
+    def forsaken(self) -> None:
+        """Nobody waits for the stream's answer."""
+
 
 def reply(request: StreamedRequest, status: int, text: bytes = b"") -> None:
     """Answer one of the agent's calls."""
@@ -130,10 +133,11 @@ class SeedStream(Silent):
         self._cancelled = True
         if self._over:
             return
-        if self._accept is not None:
-            self._cut()
-        elif self._submit is not None:
+        if self._submit is not None:
             self._fail(ErrorCode.NO_ERROR, "")
+        else:
+            self._cut()
+            self.link.forsaken()
 
     def _cut(self) -> None:
         for call in (self._accept, self._submit):

@@ -109,6 +109,24 @@ class LifeTests(PageCase):
         self.addCleanup(again.end)
         self.browser.wait_for(LIVE, "live")
 
+    def test_many_tabs(self) -> None:
+        """A tab that nobody sees leaves its connection to others, of which there are six, and is right when seen."""
+        scene = self.scene()
+        self.browser.wait_for(LIVE, "live")
+        for _ in range(6):
+            self.browser.see(False)
+            self.browser.wait_for(LIVE, "asleep")
+            self.browser.open_tab(scene.address)
+            self.browser.wait_for(LIVE, "live")
+        scene.join("berlin")
+        self.wait_for_row("berlin", "idle")
+        self.browser.close_tabs()
+        self.browser.wait_for(LIVE, "asleep")
+        self.assertNotIn("berlin", self.browser.text(ROW))
+        self.browser.see(True)
+        self.wait_for_row("berlin", "idle")
+        self.browser.wait_for(LIVE, "live")
+
     def test_without_events(self) -> None:
         """Where the stream does not get through, the page asks again and again."""
         self.expected = ("ERR_BLOCKED_BY_CLIENT",)

@@ -67,6 +67,27 @@ class Browser:
         self.run("sessionStorage.clear(); localStorage.clear()")
         self.driver.get(address)
 
+    def open_tab(self, address: str) -> None:
+        """Go there in a tab of its own, which is the one that is looked at from now on."""
+        self.driver.switch_to.new_window("tab")
+        self.driver.get(address)
+
+    def close_tabs(self) -> None:
+        """Go back to the first tab, and close all others."""
+        first, *others = self.driver.window_handles
+        for other in others:
+            self.driver.switch_to.window(other)
+            self.driver.close()
+        self.driver.switch_to.window(first)
+
+    def see(self, seen: bool) -> None:
+        """Tell the page that somebody sees it, or that it is behind another one; without a screen all are seen."""
+        self.run(
+            "Object.defineProperty(document, 'hidden', {value: !arguments[0], configurable: true});"
+            "document.dispatchEvent(new Event('visibilitychange'))",
+            seen,
+        )
+
     def run(self, script: str, *arguments: Any) -> Any:
         """What a script in the page returns."""
         return self.driver.execute_script(script, *arguments)

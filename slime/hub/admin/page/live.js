@@ -12,8 +12,11 @@ export class Unauthorized extends Error {}
 /**
  * Hands over what the hub says, for ever.
  *
- * listener.snapshot(data), listener.update(data): as the hub sends them; listener.state(name): "live", "polling" or
- * "offline"; listener.token(): a promise of a new token.
+ * listener.snapshot(data), listener.update(data): as the hub sends them; listener.state(name): "live", "polling",
+ * "offline" or "asleep"; listener.token(): a promise of a new token.
+ *
+ * A page that nobody sees asks for nothing: a browser opens six connections to one host for all its tabs together, and
+ * with six streams open a seventh tab would not even get the page.
  */
 export class Live {
   constructor(listener) {
@@ -23,8 +26,9 @@ export class Live {
   /** Begin, and never end. */
   async run() {
     for (;;) {
+      await this.seen();
       try {
-        await this.stream().catch((error) => this.poll(error));
+        await this.stream().catch((error) => document.hidden || this.poll(error));
       } catch (error) {
         if (!(error instanceof Unauthorized)) throw error;
         await this.listener.token();
@@ -32,9 +36,19 @@ export class Live {
     }
   }
 
-  /** Read the stream until it ends, which it does with an error. */
+  /** Wait until somebody sees the page. */
+  async seen() {
+    while (document.hidden) {
+      this.listener.state("asleep");
+      await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+    }
+  }
+
+  /** Read the stream until it ends, or nobody sees the page; it does so with an error. */
   async stream() {
     const silence = new Watchdog(SILENCE);
+    const hidden = () => document.hidden && silence.stop();
+    document.addEventListener("visibilitychange", hidden);
     try {
       const response = await ask("api/v1/events", { signal: silence.signal });
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -48,6 +62,7 @@ export class Live {
         events.forEach((event) => this.take(event));
       }
     } finally {
+      document.removeEventListener("visibilitychange", hidden);
       silence.stop();
     }
   }
@@ -74,7 +89,7 @@ export class Live {
         this.listener.state("offline");
       }
       await new Promise((done) => setTimeout(done, POLL));
-    } while (performance.now() < until || error instanceof Unauthorized);
+    } while ((performance.now() < until && !document.hidden) || error instanceof Unauthorized);
   }
 }
 

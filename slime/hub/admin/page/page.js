@@ -7,6 +7,7 @@ import { Live } from "./live.js";
 import { AgentRow, ExchangeRow, HappeningRow } from "./rows.js";
 import { Sheet } from "./sheet.js";
 
+const TITLE = "slime hub";
 const SHOWN_AGENTS = 200;
 const SHOWN_EXCHANGES = 10;
 const SHOWN_HAPPENINGS = 8;
@@ -47,6 +48,7 @@ class Page {
     mark(byId("live"), "data-state", name);
     say(byId("live"), name);
     mark(document.body, "data-state", name);
+    if (name !== "live" && name !== "polling") document.title = TITLE;
   }
 
   async token() {
@@ -78,7 +80,7 @@ class Page {
 
   showHub(status) {
     const busy = status.slots.busy;
-    document.title = `${status.queue.length ? `(${status.queue.length}) ` : ""}slime hub`;
+    document.title = `${status.queue.length ? `(${status.queue.length}) ` : ""}${TITLE}`;
     const state = status.state === "draining" ? "draining, takes nothing new · " : "";
     this.about = () => `${state}version ${status.version} · up ${age(this.now - status.started_at)}`;
     say(byId("agents-count"), `${plural(status.agents, "agent")} · ${plural(busy + status.slots.free, "slot")}`);
