@@ -23,7 +23,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from slime.agent.egress import Egress, TLSOptions
-from slime.agent.upstream import UpstreamAgent, UpstreamCall, UpstreamClient, UpstreamLimits, UpstreamTarget
+from slime.agent.upstream import UpstreamAgent, UpstreamCall, UpstreamClient, UpstreamLimits, UpstreamTarget, wire
 from slime.errors import ErrorCode
 from slime.testing_upstream import Asked, RecordingSink, ScriptedUpstream, Then
 from tests.test_agent_upstream import HEARD_OK, OK, request
@@ -133,6 +133,35 @@ class LoopbackTests(SocketCase):
         self.ask()
         await self.over()
         self.assertEqual((self.sink.names[-1], self.sink.body), ("end", b"all"))
+
+    async def used_connection(self, then: Any = Then.CLOSE) -> None:
+        """An upstream that answers the first request of its connection, and ``then`` does something else."""
+        answers = [OK]
+        await self.serve_tcp(ScriptedUpstream(lambda asked: [answers.pop()] if answers else [then]))
+        self.ask()
+        await self.over()
+
+    async def test_taken_and_not_answered(self) -> None:
+        """What its upstream has taken in is not repeated, be it harmless: it may be what ended the upstream."""
+        await self.used_connection()
+        self.ask()
+        await self.over()
+        self.assertEqual(self.sink.events[-1], ("failed", ErrorCode.UPSTREAM_BROKE))
+        self.assertEqual((len(self.upstream.connections), self.upstream.last.reads), (1, 2))
+
+    async def test_crossing(self) -> None:
+        """One that crossed with the connection's end, and was not taken in, is repeated."""
+        self.patch(wire, "unsent", lambda descriptor: 1)
+        await self.used_connection()
+        self.ask()
+        await self.upstream.when(lambda: len(self.upstream.connections) == 2)
+
+    async def test_closed_before(self) -> None:
+        """So is one that met a connection closed in this very turn."""
+        await self.used_connection()
+        self.upstream.last.transport.getHandle().shutdown(socket.SHUT_RDWR)
+        self.ask()
+        await self.upstream.when(lambda: len(self.upstream.connections) == 2)
 
     async def test_abort_reaches_the_upstream(self) -> None:
         """The upstream learns at once that nobody waits."""

@@ -11,9 +11,9 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
+from slime import sockets
 from slime.errors import ErrorCode
 from slime.http.head import HeadLimits
-from slime.hub import sockets
 from slime.hub.answers import Trouble
 from slime.hub.channel import ChannelLimits
 from slime.hub.exchange import ExchangePolicy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 
-from slime.hub import sockets
+from slime import sockets
 from slime.hub.channel import ChannelLimits
 from slime.hub.pace import LeastRate
 from slime.hub.seats import Rights

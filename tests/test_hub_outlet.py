@@ -7,8 +7,8 @@ import socket
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from slime import sockets
 from slime.direct import Corks
-from slime.hub import sockets
 from slime.hub.channel import ChannelLimits
 from slime.hub.inlet import PIPELINE, UPLOAD, Inlet, Wait
 from slime.hub.outlet import Outlet

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
-from slime.hub import sockets
+from slime import sockets
 from slime.hub.pace import SENDING, Pace
 
 __all__ = ["ANYTHING", "PIPELINE", "UPLOAD", "Inlet", "Wait"]

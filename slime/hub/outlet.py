@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from slime import sockets
 from slime.direct import Cork, Corks, DirectWriter
-from slime.hub import sockets
 from slime.hub.pace import READING, Pace
 from slime.hub.spool import Spool
 

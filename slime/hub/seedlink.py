@@ -20,7 +20,7 @@ from slime.errors import ErrorCode, LocalProtocolError
 from slime.http.head import Fields
 from slime.hub.seats import Rights
 from slime.hub.seedstream import SeedStream, Silent
-from slime.hub.sockets import notice_death
+from slime.sockets import notice_death
 from slime.tunnel.frames import Hello
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from slime.hub.sockets import notice_death
+from slime.sockets import notice_death
 
 
 class DeathTests(SynchronousTestCase):
