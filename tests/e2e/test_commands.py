@@ -179,7 +179,7 @@ class StopTests(SlimeTestCase):
         asked = self.asking(fleet.hub, b"GET /running")
         served = fleet.upstream.next()
         fleet.hub.child.signal(signal.SIGTERM)
-        fleet.hub.child.wait_for(r"Port \d+ Closed")
+        fleet.agent.child.wait_for("is about to stop")  # which it hears when the port is closed
         with self.assertRaises(OSError):
             Application(fleet.hub.port)
         served.answer(b"finished")
