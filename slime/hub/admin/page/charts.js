@@ -37,7 +37,7 @@ const CHARTS = {
     areas: [["waiting", "wait"]],
     least: 1,
     value: (point) => figure(point.waiting),
-    note: (point) => (point.waiting ? "waited at most" : "nobody waited"),
+    note: (point) => (point.waiting ? "waited at most" : "nobody was in it"),
     alarm: (point) => point.waiting > 0,
   },
 };
