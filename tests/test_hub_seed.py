@@ -9,7 +9,7 @@ from twisted.internet.address import IPv4Address
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from slime.errors import LocalProtocolError
-from slime.hub import seedagents
+from slime.hub import seedagents, seedstream
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.refusing import COMPLAINTS
 from slime.hub.seedagents import REFLECTION, SeedDoor, ShutDoor
@@ -336,6 +336,15 @@ class LossTests(Case):
         (link,) = self.hub.pool.links
         self.hub.wait(FORSAKEN + 1)
         self.assertEqual(self.hub.pool.links, [link])
+
+    def test_machine_vanishes(self) -> None:
+        """The kernel watches over every connection on which a worker may be silent, whichever it takes."""
+        watched: list[int] = []
+        self.patch(seedstream, "notice_death", watched.append)
+        self.worker.accept()
+        self.ask()
+        self.worker.submit(b"HTTP/1.1 200 OK\r\n\r\n", end=False)
+        self.assertEqual(len(watched), 2)
 
     def test_answer_breaks(self) -> None:
         """An answer that is cut off, or is none, is not ended cleanly."""
