@@ -165,6 +165,17 @@ class WorkTests(Case):
         self.assertTrue(application.response().complete)
         self.assertEqual(submit.response().status, 200)
 
+    def test_waits_to_be_asked(self) -> None:
+        """A call that expects to be asked for its body is, as a proxy on the way may have it."""
+        application = self.ask()
+        fields = [b"slime-connection-id: " + self.worker.connection_id, b"expect: 100-continue", b"content-length: 40"]
+        submit = self.hub.application()
+        lines = [b"POST /v1/agent/submit HTTP/1.1", b"host: hub", *self.worker.fields, *fields, b"", b""]
+        submit.send(b"\r\n".join(lines))
+        self.assertEqual(submit.received, b"HTTP/1.1 100 Continue\r\n\r\n")
+        submit.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        self.assertEqual(application.response().body, b"ok")
+
     def test_chunked_answer(self) -> None:
         """An answer of chunks, with interim ones before it."""
         application = self.ask()
