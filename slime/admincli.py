@@ -114,6 +114,8 @@ def render(state: Data) -> str:
     waiting = f"{queue['length']} waiting"
     if queue["length"]:
         waiting += f", the first for {_brief(queue['head_age'])}"
+    if slots["held"]:
+        waiting += f", {slots['held']} sent ahead"
     first_byte = f"{_brief(lately['first_byte_p50'])} (95 % within {_brief(lately['first_byte_p95'])})"
     lines = [
         f"slime hub {state['version']} at {state['address']}, {state['state']}, up {_brief(up)}",

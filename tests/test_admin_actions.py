@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest.mock import MagicMock, Mock, patch
 
 from slime.seed.tokens import mint_seed
 from slime.tokens import AgentClaims
@@ -174,6 +176,30 @@ class RevocationTests(AdminCase):
         hub.act("revocations/two", "DELETE")
         self.assertEqual(file.read_text(), "# lost with the laptop\n\n one \n")
 
+    def test_last_line_open(self) -> None:
+        """Whoever edits the file may leave off its last line break; no id may stick to another."""
+        self.state.mkdir(parents=True)
+        Path(self.state, "revoked").write_text("one\ntwo")
+        self.start().act("revocations", token_id="three")
+        self.assertEqual(self.start().get("revocations"), {"token_ids": ["one", "two", "three"]})
+
+    def nearly_full(self, descriptor: int, mode: str, buffering: int) -> MagicMock:
+        """A file on a disk with room for two bytes."""
+        file = MagicMock()
+        file.__enter__.return_value.write = lambda data: os.write(descriptor, data[:2])
+        file.__exit__ = Mock(side_effect=lambda *_: os.close(descriptor))
+        return file
+
+    def test_disk_is_full(self) -> None:
+        """A part of a line is not kept; the next id is, once there is room."""
+        hub = self.start()
+        hub.act("revocations", token_id="one")
+        with patch.object(os, "fdopen", self.nearly_full):
+            answer = hub.act("revocations", token_id="three")
+        self.assertEqual((answer.status, "void until the hub ends" in answer.data["detail"]), (500, True))
+        self.assertEqual(hub.act("revocations", token_id="three").status, 200)
+        self.assertLessEqual({"one", "three"}, set(self.start().get("revocations")["token_ids"]))
+
     def test_file_is_private(self) -> None:
         self.start().act("revocations", token_id="one")
         modes = [path.stat().st_mode & 0o077 for path in (self.state, self.state / "revoked")]
@@ -195,6 +221,10 @@ class RevocationTests(AdminCase):
         self.assertEqual((answer.status, agent.close_code), (500, 4401))
         self.assertIn("void until the hub ends", answer.data["detail"])
         self.assertEqual(self.knock(hub, token()), b"HTTP/1.1 401 Unauthorized")
+        self.assertEqual(hub.act("revocations", token_id="worker-token").status, 500)
+        self.state.unlink()
+        self.assertEqual(hub.act("revocations", token_id="worker-token").status, 200)
+        self.assertEqual(self.start().get("revocations"), {"token_ids": ["worker-token"]})
 
     def test_cannot_be_taken_back(self) -> None:
         hub = self.start()

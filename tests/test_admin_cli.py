@@ -271,13 +271,13 @@ class PictureTests(SynchronousTestCase):
             render(self.state()),
             "slime hub 1 at http://a:1, running, up 1 d 3 h\n"
             "1.2 requests/s, 0.0 failed/s; first byte 500 ms (95 % within -)\n"
-            "2 of 8 slots busy (25%); 1 waiting, the first for 1 m 1 s; 3 in progress\n\n"
+            "2 of 8 slots busy (25%); 1 waiting, the first for 1 m 1 s, 1 sent ahead; 3 in progress\n\n"
             "AGENT  STATE  SLOTS   HELD  ROUND TRIP  SERVICE  SERVED  FROM         UPSTREAM\n"
             "ann    busy   2/2 ██  1     21.3 ms     4.3 s    7       192.0.2.1:1  http://a:1\n",
         )
 
     def test_nobody(self) -> None:
-        slots, queue = {"busy": 0, "free": 0}, {"length": 0, "head_age": None}
+        slots, queue = {"busy": 0, "free": 0, "held": 0}, {"length": 0, "head_age": None}
         picture = render(self.state(agents=[], slots=slots, queue=queue, started_at=99_990.0))
         self.assertIn("up 10 s\n", picture)
         self.assertIn("0 of 0 slots busy; 0 waiting; ", picture)

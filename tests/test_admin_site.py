@@ -174,7 +174,7 @@ class SiteTests(AdminCase):
         hub = self.start()
         fields = {"Slime-Admin": "1", "Content-Type": "application/json"}
         several = b'{"token": "a", "token_id": "b"}'
-        for body in (b"", b"{", b"[]", b'{"token_id": 1}', b'{"a": "b"}', b"{}", several, b"\xff"):
+        for body in (b"", b"{", b"[]", b"[" * 9000, b'{"token_id": 1}', b'{"a": "b"}', b"{}", several, b"\xff"):
             self.assertEqual(hub.ask("POST", "/api/v1/revocations", fields, body).status, 400, body)
         self.assertEqual(hub.ask("POST", "/api/v1/revocations", {"Slime-Admin": "1"}, b"{}").status, 415)
 
@@ -361,6 +361,17 @@ class EventTests(AdminCase):
             hub.seconds(3)
         again = self.watch(hub)
         self.assertEqual([name for name, _ in self.events(again)], ["snapshot"])
+
+    def test_head(self) -> None:
+        """Whoever asks for the head alone does not watch, and can ask for more."""
+        hub = self.start()
+        answer = hub.ask("HEAD", "/api/v1/events")
+        self.assertEqual((answer.status, answer.body), (200, b""))
+        self.assertTrue(answer.fields["content-type"].startswith("text/event-stream"))
+        caller = Caller(hub)
+        for path in ("/api/v1/events", "/healthz"):
+            caller.send("HEAD", path)
+            self.assertTrue(caller.taken().startswith(b"HTTP/1.1 200 OK"), path)
 
     def test_bounded(self) -> None:
         hub = self.start()

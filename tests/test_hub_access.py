@@ -162,6 +162,19 @@ class AccessLogTests(HubTestCase):
         self.assertIn(' id=- app=192.0.2.7:40001 agent=- method=- path="-" status=400 outcome=bad-request', malformed)
         self.assertIn(' detail="there is no Host field"', malformed)
 
+    def test_bytes_of_refusals(self) -> None:
+        """As many as were sent, of any answer: what an access log adds up is traffic."""
+        sent = []
+        for raw in (request(b"/"), request(b"/", method=b"HEAD"), b"nonsense\r\n\r\n"):
+            app = self.application()
+            app.send(raw)
+            sent.append(len(app.received.partition(b"\r\n\r\n")[2]))
+        self.assertEqual([answered.sent for answered in self.hub.answered], sent)
+        self.assertEqual([bool(count) for count in sent], [True, False, True])
+        self.log.answered(self.hub.answered[0])
+        self.clock.advance(1)
+        self.assertIn(f" out={sent[0]} ", self.written[0])
+
     def test_not_any_number_of_them(self) -> None:
         """Anybody can cause them; so they are counted when they are many."""
         counts: list[int] = []

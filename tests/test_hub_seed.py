@@ -9,7 +9,7 @@ from twisted.internet.address import IPv4Address
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from slime.errors import LocalProtocolError
-from slime.hub import seedagents
+from slime.hub import seedagents, seedstream
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.refusing import COMPLAINTS
 from slime.hub.seedagents import REFLECTION, SeedDoor, ShutDoor
@@ -164,6 +164,17 @@ class WorkTests(Case):
         submit.send(b"0\r\n\r\n")
         self.assertTrue(application.response().complete)
         self.assertEqual(submit.response().status, 200)
+
+    def test_waits_to_be_asked(self) -> None:
+        """A call that expects to be asked for its body is, as a proxy on the way may have it."""
+        application = self.ask()
+        fields = [b"slime-connection-id: " + self.worker.connection_id, b"expect: 100-continue", b"content-length: 40"]
+        submit = self.hub.application()
+        lines = [b"POST /v1/agent/submit HTTP/1.1", b"host: hub", *self.worker.fields, *fields, b"", b""]
+        submit.send(b"\r\n".join(lines))
+        self.assertEqual(submit.received, b"HTTP/1.1 100 Continue\r\n\r\n")
+        submit.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        self.assertEqual(application.response().body, b"ok")
 
     def test_chunked_answer(self) -> None:
         """An answer of chunks, with interim ones before it."""
@@ -336,6 +347,15 @@ class LossTests(Case):
         (link,) = self.hub.pool.links
         self.hub.wait(FORSAKEN + 1)
         self.assertEqual(self.hub.pool.links, [link])
+
+    def test_machine_vanishes(self) -> None:
+        """The kernel watches over every connection on which a worker may be silent, whichever it takes."""
+        watched: list[int] = []
+        self.patch(seedstream, "notice_death", watched.append)
+        self.worker.accept()
+        self.ask()
+        self.worker.submit(b"HTTP/1.1 200 OK\r\n\r\n", end=False)
+        self.assertEqual(len(watched), 2)
 
     def test_answer_breaks(self) -> None:
         """An answer that is cut off, or is none, is not ended cleanly."""

@@ -62,6 +62,11 @@ class TokenTests(SynchronousTestCase):
             claims = verify_seed(secret, sealed(content, secret), 1000.0)
             self.assertEqual(claims, AgentClaims("seed-42", "desk", None, ("/v1/*", "/x"), ("gpu",)))
 
+    def test_unprintable_name(self) -> None:
+        """The earlier program took any name; here it must not end a line of the log, or a field of an answer."""
+        token = mint_seed(b"abc", 7, AgentClaims("", "a\r\nb\x1b\x85", None), NONCE)
+        self.assertEqual(verify_seed(b"abc", token, 0.0).name, "a??b??")
+
     def test_mint(self) -> None:
         """What is made here is made by the letter, too."""
         claims = AgentClaims("", "desk", 2000.7, ("/v1/*",), ("gpu", "big"))

@@ -94,7 +94,7 @@ def answered_entry(when: float, answered: Answered) -> Entry:
     path = target.partition(b"?")[0][:PATH_SHOWN]
     return Entry(
         when, answered.request_id, answered.peer, "", method, path, version, answered.status, answered.outcome,
-        _told_in(fields), detail=answered.detail or None,
+        _told_in(fields), sent=answered.sent, detail=answered.detail or None,
     )  # fmt: skip
 
 

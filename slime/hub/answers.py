@@ -56,6 +56,7 @@ class Answered:
     :ivar detail: as of :class:`Trouble`.
     :ivar head: its head, if it could be read.
     :ivar request_id: if it was given one.
+    :ivar sent: bytes of the answer's body.
     """
 
     peer: IAddress
@@ -64,6 +65,7 @@ class Answered:
     detail: str = ""
     head: RequestHead | None = None
     request_id: bytes = b""
+    sent: int = 0
 
 
 def answer_for(trouble: Trouble, request: RequestHead | None, request_id: bytes = b"") -> Answer:

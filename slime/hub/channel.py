@@ -271,8 +271,9 @@ class HttpChannel(RequestSide, Switchable, Endable):
         code, answer = trouble.code, answer_for(trouble, None)
         fields = [*answer.head.fields, (b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
         head = ResponseHead(b"1.1", answer.head.status, answer.head.reason, fields)
-        self.outlet.write(serialise_response_head(head) + (b"" if self._parser.wants_no_body else answer.body))
-        self.site.answered(Answered(self.peer, code.status, code.slug, trouble.detail))
+        body = b"" if self._parser.wants_no_body else answer.body
+        self.outlet.write(serialise_response_head(head) + body)
+        self.site.answered(Answered(self.peer, code.status, code.slug, trouble.detail, sent=len(body)))
         self.close_gently(unread=True)
 
     def pause_body(self) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from slime.hub.request import StreamedRequest
     from slime.hub.site import GatewaySite
 
-__all__ = ["NO_BODY", "Buffering", "OrdinaryRequest", "Pump"]
+__all__ = ["NO_BODY", "Buffering", "OrdinaryRequest", "Pump", "ask_for_body"]
 
 BUFFERED_BODY_LIMIT = 1024 * 1024
 DISCARDED_BODY_LIMIT = 64 * 1024
@@ -169,6 +169,13 @@ class OrdinaryRequest(Request):
             producer.stopProducing()
 
 
+def ask_for_body(request: StreamedRequest) -> None:
+    """Whoever waits with the body until somebody wants it may send it (RFC 9110 section 10.1.1)."""
+    if request.expectant:
+        request.answer_interim(CONTINUE)
+        request.resume_body()
+
+
 class Buffering:
     """Collects the body of a request for an ordinary resource, then lets Twisted process it."""
 
@@ -176,9 +183,7 @@ class Buffering:
         self._request = request
         self._room = BUFFERED_BODY_LIMIT
         request.gotLength(request.body_length)
-        if request.expectant:
-            request.answer_interim(CONTINUE)
-            request.resume_body()
+        ask_for_body(request)
 
     def body_received(self, data: bytes) -> None:
         """Some of the body; beyond the limit the request is refused."""

@@ -256,15 +256,20 @@ class StreamedRequest(OrdinaryRequest):
         if self.answer_started or self.startedWriting:
             self.answer_abort()
             return
+        answer = answer_for(trouble, self.head, request_id)
         if self.receiver is None:
-            code = trouble.code
-            self.site.answered(Answered(self.client, code.status, code.slug, trouble.detail, self.head, request_id))
-        self._answer_whole(answer_for(trouble, self.head, request_id))
+            self._tell(answer, trouble.code.slug, trouble.detail, request_id)
+        self._answer_whole(answer)
 
     def answer(self, answer: Answer, request_id: bytes) -> None:
         """Answer, of the hub's own, a request that nobody had taken."""
-        self.site.answered(Answered(self.client, answer.head.status, "ok", "", self.head, request_id))
+        self._tell(answer, "ok", "", request_id)
         self._answer_whole(answer)
+
+    def _tell(self, answer: Answer, outcome: str, detail: str, request_id: bytes) -> None:
+        sent = 0 if self.method == b"HEAD" else len(answer.body)
+        status = answer.head.status
+        self.site.answered(Answered(self.client, status, outcome, detail, self.head, request_id, sent))
 
     def _answer_whole(self, answer: Answer) -> None:
         self.answer_head(answer.head, len(answer.body))

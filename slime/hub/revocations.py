@@ -6,6 +6,7 @@ by hand while no hub runs on it; empty lines and lines that begin with ``#`` mea
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Container, Iterator
@@ -34,7 +35,8 @@ class Revocations(Container[str]):
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
-        self._ids = dict.fromkeys(_read(self.path))
+        #: Each with whether it is in the file.
+        self._ids = dict.fromkeys(_read(self.path), True)
 
     def __contains__(self, token_id: object) -> bool:
         return token_id in self._ids
@@ -50,9 +52,9 @@ class Revocations(Container[str]):
         """
         if not is_token_id(token_id):
             raise ValueError("a token's id is 1 to 128 printable characters without spaces")
-        if token_id not in self._ids:
-            self._ids[token_id] = None
+        if not self._ids.setdefault(token_id, False):
             self._append(f"{token_id}\n")
+            self._ids[token_id] = True
 
     def remove(self, token_id: str) -> bool:
         """Accept a token again.
@@ -70,9 +72,14 @@ class Revocations(Container[str]):
     def _append(self, line: str) -> None:
         """Several hubs may share a file, and each only adds to it: one write each, which do not mix."""
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            file.write(line.encode("ascii"))
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "rb+", buffering=0) as file:
+            # Whoever edited it may have left its last line open, and so does a disk that fills up in the middle of one.
+            size = os.fstat(descriptor).st_size
+            whole = size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+            data = (b"" if whole else b"\n") + line.encode("ascii")
+            if file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(descriptor)
 
     def _replace(self, lines: list[str]) -> None:

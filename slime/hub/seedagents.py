@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from slime.http.head import field_values
+from slime.hub.ordinary import ask_for_body
 from slime.hub.refusing import Complaints
 from slime.hub.seedlink import SeedLink, Worker
 from slime.hub.seedstream import SeedStream, Silent, reply
@@ -91,6 +92,7 @@ class SeedDoor:
             return True
         if request.channel.stranger:
             request.site.recognise(request.channel)
+        ask_for_body(request)
         call(self, request, claims, agent_id)
         return True
 

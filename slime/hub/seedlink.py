@@ -19,8 +19,7 @@ from twisted.logger import Logger
 from slime.errors import ErrorCode, LocalProtocolError
 from slime.http.head import Fields
 from slime.hub.seats import Rights
-from slime.hub.seedstream import SeedStream, Silent
-from slime.sockets import notice_death
+from slime.hub.seedstream import SeedStream, Silent, watch_over
 from slime.tunnel.frames import Hello
 
 if TYPE_CHECKING:
@@ -97,8 +96,7 @@ class SeedLink:
             self._present()
         self._held = request
         request.receiver = Held(self)
-        transport: Any = request.channel.transport
-        notice_death(transport.fileno())
+        watch_over(request)
         if self._joined:
             self._pool.resize(self, 1)
             return

@@ -10,6 +10,7 @@ from slime.http.forwarding import agent_response_fields
 from slime.http.head import UNTIL_CLOSE, Fields, ResponseHead, serialise_response_head
 from slime.http.parser import EndOfMessage, ResponseParser, Signal
 from slime.seed.wire import framed_head
+from slime.sockets import notice_death
 from slime.tunnel.frames import Head
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from slime.hub.request import StreamedRequest
     from slime.tokens import AgentClaims
 
-__all__ = ["WINDOW", "SeedStream", "Silent", "reply"]
+__all__ = ["WINDOW", "SeedStream", "Silent", "reply", "watch_over"]
 
 #: Bytes of an answer that may wait for an application that reads more slowly.
 WINDOW = 256 * 1024
@@ -46,6 +47,12 @@ def reply(request: StreamedRequest, status: int, text: bytes = b"") -> None:
     if text:
         request.answer_data(text)
     request.answer_end([])
+
+
+def watch_over(call: StreamedRequest) -> None:
+    """A worker may say nothing for as long as it likes, but its machine has to be there."""
+    transport: Any = call.channel.transport
+    notice_death(transport.fileno())
 
 
 class Silent:
@@ -154,6 +161,7 @@ class SeedStream(Silent):
         self._submit = request
         request.receiver = self
         request.patient = True
+        watch_over(request)
         if self._cancelled:
             self._fail(ErrorCode.NO_ERROR, "")
         return True

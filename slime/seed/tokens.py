@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from slime.seed.protobuf import decode, encode
 from slime.tokens import NONCE_BYTES, AgentClaims, Expired, Forged, Malformed
+from slime.tunnel.text import make_printable
 
 if TYPE_CHECKING:
     from slime.seed.protobuf import Field
@@ -94,7 +95,8 @@ def _claims(content: bytes) -> AgentClaims:
         names, paths, scopes = (_texts(fields, which) for which in (_NAME, _PATHS, _SCOPES))
     except ValueError:
         raise Malformed("authentic, and no message") from None
-    name = names[-1] if names else ""
+    # The earlier program took any name; this one is a field of answers and stands in the log.
+    name = make_printable(names[-1]) if names else ""
     return AgentClaims(f"{ID_PREFIX}{number}", name, float(expires) if expires else None, tuple(paths), tuple(scopes))
 
 

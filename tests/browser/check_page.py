@@ -84,6 +84,16 @@ class LifeTests(PageCase):
         self.browser.wait_for("#journal-rows", "berlin left: ")
         self.browser.wait_for(LIVE, "live")
 
+    def test_latest_loss_first(self) -> None:
+        """Of those that are gone, whoever went last is what one looks for."""
+        scene = self.scene()
+        for name in ("anna", "zoe"):
+            scene.join(name)
+        for name in ("anna", "zoe"):
+            scene.kill(name)
+            self.wait_for_row(name, "gone")
+        self.assertEqual([text.split()[0] for text in self.browser.texts(ROW)], ["zoe", "anna"])
+
     def test_charts(self) -> None:
         """A point after ten seconds; all charts point at the same moment, by mouse and by keyboard."""
         self.scene()
@@ -92,6 +102,8 @@ class LifeTests(PageCase):
         plot.send_keys(Keys.ARROW_LEFT)
         times = self.browser.texts(".when")
         self.assertEqual((len(times), len(set(times)), times[0].count(":")), (4, 1, 2))
+        label = plot.get_attribute("aria-label") or ""
+        self.assertTrue(label.startswith("Slots: ") and f", no slots at {times[0]}" in label, label)
         self.browser.press(Keys.ESCAPE)
         self.assertEqual(self.browser.text(".when").strip(), "")
         self.browser.run("arguments[0].dispatchEvent(new PointerEvent('pointermove', {clientX: 9}))", plot)

@@ -104,6 +104,9 @@ class Feed:
             raise problem(503, f"{MAX_WATCHERS} watch already", ("Retry-After", "10"))
         request.setHeader("Content-Type", "text/event-stream; charset=utf-8")
         request.setHeader("X-Accel-Buffering", "no")  # nginx would keep events to itself
+        if request.method == b"HEAD":
+            request.finish()
+            return
         request.write(b"retry: %d\n\n" % RETRY)
         watcher = self._watchers[request] = _Watcher(request)
         request.notifyFinish().addBoth(self._gone, request)

@@ -69,7 +69,7 @@ class HubCollector(Collector):
         yield from self._now()
         yield from self._agents()
         yield from self._sent_ahead()
-        yield _gauge("hub", "What this hub is; always 1.", 1, version=slime.__version__)
+        yield _gauge("hub_info", "What this hub is; always 1.", 1, version=slime.__version__)
 
     def _ended(self) -> Iterator[Metric]:
         observer = self._hub.observer

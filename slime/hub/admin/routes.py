@@ -78,7 +78,7 @@ class Call:
             raise problem(415, "the body has to be application/json")
         try:
             read = json.loads(self.request.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             read = None
         if not isinstance(read, dict) or not all(isinstance(value, str) for value in read.values()):
             raise problem(400, "the body has to be a JSON object whose members are texts")

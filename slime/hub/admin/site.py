@@ -118,6 +118,8 @@ def _written(request: AdminRequest, reply: Reply) -> bytes:
 class _QuietSite(Site):
     """Without Twisted's own log of requests, which knows neither our format nor what is secret."""
 
+    noisy = False
+
     def log(self, request: Any) -> None:
         """Nothing."""
 
@@ -125,4 +127,6 @@ class _QuietSite(Site):
 def admin_factory(reactor: IReactorTime, routes: Routes) -> ThrottlingFactory:
     """What listens: the site, for so many connections at a time."""
     site = _QuietSite(AdminResource(routes), requestFactory=AdminRequest, timeout=IDLE, reactor=reactor)
-    return ThrottlingFactory(cast("IProtocolFactory", site), maxConnectionCount=MAX_CONNECTIONS)
+    factory = ThrottlingFactory(cast("IProtocolFactory", site), maxConnectionCount=MAX_CONNECTIONS)
+    factory.noisy = False
+    return factory

@@ -37,7 +37,7 @@ const CHARTS = {
     areas: [["waiting", "wait"]],
     least: 1,
     value: (point) => figure(point.waiting),
-    note: (point) => (point.waiting ? "waited at most" : "nobody waited"),
+    note: (point) => (point.waiting ? "waited at most" : "nobody was in it"),
     alarm: (point) => point.waiting > 0,
   },
 };
@@ -100,6 +100,7 @@ export class Charts {
 class Chart {
   constructor(tile, plan, point) {
     this.name = tile.dataset.chart;
+    this.title = tile.querySelector("h2").textContent;
     this.tile = tile;
     this.plan = plan;
     this.value = element("p", "value", "–");
@@ -211,7 +212,7 @@ class Chart {
     say(this.note, note);
     say(this.when, when);
     mark(this.tile, "data-alarm", alarm ? "yes" : null);
-    mark(this.plot, "aria-label", `${value}, ${note}${when ? ` at ${when}` : ""}. Arrow keys go back in time.`);
+    mark(this.plot, "aria-label", `${this.title}: ${value}, ${note}${when ? ` at ${when}` : ""}. Arrow keys go back in time.`);
   }
 }
 

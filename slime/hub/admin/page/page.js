@@ -91,7 +91,7 @@ class Page {
     const wanted = byId("filter").value.trim().toLowerCase();
     const all = [...this.agents.values(), ...this.goneAgents()];
     const found = wanted ? all.filter((agent) => JSON.stringify(agent).toLowerCase().includes(wanted)) : all;
-    found.sort((one, other) => rank(one) - rank(other) || one.name.localeCompare(other.name) || compare(one.key, other.key));
+    found.sort((one, other) => left(other) - left(one) || one.name.localeCompare(other.name) || compare(one.key, other.key));
     this.agentRows.show(found.slice(0, SHOWN_AGENTS));
     byId("filter").closest("label").hidden = !wanted && all.length < FILTER_FROM;
     const none = byId("agents-none");
@@ -139,11 +139,18 @@ function tileTexts({ lately, slots, queue }) {
     rate: { value: `${figure(lately.rate)}/s`, note: lately.failed ? `${figure(lately.failed)}/s failed` : "none failed", alarm: lately.failed > 0 },
     first: { value: duration(lately.first_byte_p50), note: lately.first_byte_p95 === null ? "no answers lately" : `95 % within ${duration(lately.first_byte_p95)}` },
     slots: { value: all ? `${Math.round((100 * slots.busy) / all)} %` : "–", note: all ? `${slots.busy} of ${all} busy` : "no slots" },
-    queue: { value: figure(queue.length), note: queue.length ? `the first for ${age(queue.head_age)}` : "nobody waits", alarm: queue.length > 0 },
+    queue: { value: figure(queue.length), note: waitingNote(queue, slots.held), alarm: queue.length > 0 },
   };
 }
 
-const rank = (agent) => (agent.state === "gone" ? 1 : 0);
+/** Requests that were sent ahead wait as well, but at their agents, and are not in the queue. */
+function waitingNote(queue, held) {
+  const first = queue.length ? `the first for ${age(queue.head_age)}` : "nobody in it";
+  return held ? `${first}, ${figure(held)} sent ahead` : first;
+}
+
+/** When an agent left: those that have not, first, then whoever did so last. */
+const left = (agent) => (agent.state === "gone" ? agent.at : Number.MAX_VALUE);
 const compare = (one, other) => (one < other ? -1 : 1);
 const split = (key) => [key.slice(0, key.lastIndexOf("/")), key.slice(key.lastIndexOf("/") + 1)];
 
