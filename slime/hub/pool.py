@@ -197,7 +197,7 @@ class AgentPool:
             pending.cancel()
 
     def give_elsewhere(self, exchange: Exchange) -> bool:
-        """An exchange lost its agent unharmed: a free slot has it now, or the next one, before all others.
+        """An exchange lost its agent unharmed: a free slot has it now, or it waits in its old place.
 
         ``False`` when nobody connected could serve it, or when it would have to wait and did not ask to.
         """
@@ -211,7 +211,7 @@ class AgentPool:
             return False
         else:
             self._patience.start(exchange, self._patience_left(exchange))
-            self._perform(self._dispatcher.enqueue(ticket, front=True))
+            self._perform(self._dispatcher.enqueue(ticket))
         return True
 
     def _patience_left(self, exchange: Exchange) -> float:
