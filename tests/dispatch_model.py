@@ -84,14 +84,14 @@ class _Fleet:
 
     def _arrive(self) -> None:
         self._after(self.rng.expovariate(self.rate), self._arrive)
-        self._place(Ticket({"arrived": self.now}, None, "/"), front=False)
+        self._place(Ticket({"arrived": self.now}, None, "/"))
 
-    def _place(self, ticket: Ticket, front: bool) -> None:
+    def _place(self, ticket: Ticket) -> None:
         seat = self.dispatcher.offer(ticket)
         if isinstance(seat, Seat):
             self._after(seat.owner.provider.delay, self._deliver, seat.owner, ticket)
         else:
-            self._perform(self.dispatcher.enqueue(ticket, front))
+            self._perform(self.dispatcher.enqueue(ticket))
 
     def _perform(self, decisions: list[Decision]) -> None:
         for decision in decisions:
@@ -131,7 +131,7 @@ class _Fleet:
 
     def _given_back(self, ticket: Ticket) -> None:
         self._perform(self.dispatcher.release(ticket))
-        self._place(ticket, front=True)
+        self._place(ticket)
 
 
 def simulate(providers: Sequence[Provider], load: float, prefetch: int, seconds: float, seed: int = 1) -> Figures:

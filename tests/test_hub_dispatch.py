@@ -93,15 +93,35 @@ class DispatcherTests(SynchronousTestCase):
         self.assertEqual(self.dispatcher.release(running), [Assignment(waiting, seat)])
         self.assertEqual(self.dispatcher.waiting, 2)
 
-    def test_front(self) -> None:
-        """A ticket that lost its agent goes before all that wait."""
-        first, second, third = ticket(), ticket(), ticket()
-        self.dispatcher.enqueue(first)
-        self.dispatcher.enqueue(second, front=True)
-        self.dispatcher.enqueue(third, front=True)
-        seat = Seat(None, ANY, 3)
-        made = self.dispatcher.join(seat)
-        self.assertEqual([one.ticket for one in made], [third, second, first])
+    def test_old_places(self) -> None:
+        """Tickets that lost their agent go before all that came later, in the order in which they came themselves."""
+        tickets = [ticket() for _ in range(6)]
+        lost = self.seat(slots=4)
+        for one in tickets:
+            self.dispatcher.offer(one)
+        for one in tickets[4:]:
+            self.dispatcher.enqueue(one)
+        self.dispatcher.leave(lost)
+        for place in (0, 3, 1, 2):
+            self.dispatcher.enqueue(tickets[place])
+        made = self.dispatcher.join(Seat(None, ANY, 6))
+        self.assertEqual([one.ticket for one in made], tickets)
+
+    def test_old_place_among_other_rights(self) -> None:
+        """So they do when the agents that may serve them come and go meanwhile."""
+        tickets = [ticket(), ticket(scope="chat"), ticket(), ticket(scope="chat")]
+        lost = self.seat(CHAT, slots=2)
+        for one in tickets:
+            self.dispatcher.offer(one)
+        self.dispatcher.enqueue(tickets[3])
+        self.dispatcher.enqueue(tickets[2])
+        self.dispatcher.leave(lost)
+        for one in tickets[1], tickets[0]:
+            self.dispatcher.enqueue(one)
+        self.assertTrue(self.dispatcher.withdraw(tickets[2]))
+        self.dispatcher.join(Seat(None, ANY, 0))
+        made = self.dispatcher.join(Seat(None, CHAT, 4))
+        self.assertEqual([one.ticket for one in made], [tickets[0], tickets[1], tickets[3]])
 
     def test_new_rights_reach_waiting_tickets(self) -> None:
         """An agent of a kind not seen before serves who waited for it, in order."""
@@ -394,6 +414,8 @@ class DispatcherMachine(RuleBasedStateMachine):
         for one in lost:
             self.forget(one)
             assert one.seat is None
+        for one in data.draw(st.permutations(lost)):
+            self.place(one)
 
     @precondition(lambda self: self.seats)
     @rule(data=st.data(), slots=st.integers(0, 3))
@@ -405,8 +427,21 @@ class DispatcherMachine(RuleBasedStateMachine):
     def measured(self, data: st.DataObject, seconds: float) -> None:
         data.draw(st.sampled_from(self.seats)).measure(seconds)
 
-    @rule(want=WANTS, front=st.booleans())
-    def arrive(self, want: tuple[str, str | None], front: bool) -> None:
+    def wait(self, one: Ticket) -> None:
+        self.queue.append(one)
+        self.queue.sort(key=lambda one: one.order)
+        self.performed(self.dispatcher.enqueue(one))
+
+    def place(self, one: Ticket) -> None:
+        """It was here before: a slot, or its old place among those that wait."""
+        seat = self.dispatcher.offer(one)
+        if isinstance(seat, Seat):
+            self.placed.append(one)
+        else:
+            self.wait(one)
+
+    @rule(want=WANTS)
+    def arrive(self, want: tuple[str, str | None]) -> None:
         one = ticket(*want)
         seat = self.dispatcher.offer(one)
         if isinstance(seat, Seat):
@@ -418,8 +453,8 @@ class DispatcherMachine(RuleBasedStateMachine):
         expected = ErrorCode.ALL_BUSY if able else ErrorCode.NO_MATCH if self.seats else ErrorCode.NO_AGENT
         assert seat is expected
         assert self.dispatcher.could_serve(one) is bool(able)
-        self.queue.insert(0 if front else len(self.queue), one)
-        self.performed(self.dispatcher.enqueue(one, front))
+        assert all(other.order < one.order for other in self.queue)
+        self.wait(one)
 
     @precondition(lambda self: self.queue)
     @rule(data=st.data())
@@ -445,12 +480,7 @@ class DispatcherMachine(RuleBasedStateMachine):
             return
         self.forget(one)
         self.performed(self.dispatcher.release(one))
-        seat = self.dispatcher.offer(one)
-        if isinstance(seat, Seat):
-            self.placed.append(one)
-        else:
-            self.queue.insert(0, one)
-            self.performed(self.dispatcher.enqueue(one, front=True))
+        self.place(one)
 
     @invariant()
     def nothing_lost_or_doubled(self) -> None:

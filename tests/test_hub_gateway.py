@@ -6,6 +6,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.logger import capturedLogs
 from twisted.web.test.requesthelper import DummyRequest
 
+from slime.http.route import TrustedProxies
 from slime.hub.exchange import Wishes
 from slime.hub.gateway import GatewayPolicy
 from slime.hub.seats import Rights
@@ -70,6 +71,24 @@ class ForwardingTests(HubTestCase):
         """There is no address to tell."""
         self.patch(self.app.transport, "getPeer", lambda: UNIXAddress(None))
         self.assertIn((b"X-Forwarded-For", b"unknown"), self.forwarded())
+
+
+class LongWayTests(HubTestCase):
+    """A request that has come a long way, by proxies that are believed."""
+
+    wanted = Wanted(gateway=GatewayPolicy(proxies=TrustedProxies(["192.0.2.0/24"])))
+
+    def test_told_twice(self) -> None:
+        """What ``Forwarded`` says is told in the other manner as well; if that is too much, the slot is free yet."""
+        agent = self.hub.agent()
+        hops = b"Forwarded: " + b", ".join([b"for=192.0.2.1"] * 4000)
+        app = self.application()
+        app.get(b"/x", hops)
+        response = app.response()
+        self.assertEqual((response.status, response.field(b"slime-error")), (431, b"head-too-large"))
+        self.assertEqual(agent.streams, {})
+        self.application().get(b"/x", hops[:20000].rpartition(b", ")[0])
+        self.assertEqual(len(agent.streams), 1)
 
 
 class PlainSiteTests(HubTestCase):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from twisted.logger import capturedLogs, formatEvent
+
+from slime.errors import LocalProtocolError
 from slime.hub.pool import AgentPool, PoolLimits
 from slime.hub.seats import Rights
 from tests.hub_fixture import Application, FakeLink, HubTestCase, Wanted
@@ -102,6 +105,21 @@ class AssignmentTests(PoolTestCase):
         self.hub.clock.pump([1.0] * 20)
         agent.answer()
         self.assertEqual((first.response().status, app.response().status), (200, 200))
+
+    def test_link_that_cannot_carry_it(self) -> None:
+        """What a link does not take costs the request, neither the slot nor those who wait for it."""
+        agent = self.hub.agent()
+        running, refused, after = (self.ask(BLOCK, path=b"/%d" % number) for number in range(3))
+        agent.fail_to_open = LocalProtocolError("too many live streams")
+        with capturedLogs() as logs:
+            agent.answer()
+        self.assertIn("too many live streams", formatEvent(logs[0]))
+        self.assertEqual(len(logs), 2)
+        self.assertEqual([self.refusal(app) for app in (refused, after)], [(500, b"internal")] * 2)
+        agent.fail_to_open = None
+        self.assertEqual(running.response().status, 200)
+        self.ask(path=b"/3")
+        self.assertEqual(self.targets(agent), [b"/0", b"/3"])
 
     def test_leaves_while_waiting(self) -> None:
         agent = self.hub.agent()

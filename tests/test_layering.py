@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 #: Modules that do no I/O and own no clock. Packages count with all that is in them.
 PURE = ("slime.errors", "slime.names", "slime.record", "slime.tokens", "slime.http", "slime.tunnel", "slime.seed",
-        "slime.hub.dispatch", "slime.hub.seats")  # fmt: skip
+        "slime.hub.classes", "slime.hub.dispatch", "slime.hub.seats")  # fmt: skip
 
 #: What pure modules may import besides the standard library and each other.
 PURE_MAY_IMPORT = {"slime.tokens": ("cryptography",), "slime.seed.tokens": ("cryptography",)}

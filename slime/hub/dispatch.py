@@ -2,10 +2,12 @@
 
 Pure: no I/O, no clock, no callbacks. :mod:`slime.hub.pool` asks and performs.
 
-Agents with the same rights (scopes and scope paths of their token) form a *class*; a fleet has few. A ticket
-belongs to the set of classes that may serve it, and waits in the queue of that set: a ticket that nobody can
-serve never stands before one that somebody can. Every operation costs O(classes), whatever the number of
-agents and tickets: where the best of many agents is wanted, at most :data:`LOOK` of them are compared.
+Agents with the same rights (scopes and scope paths of their token) form a *class* (:mod:`slime.hub.classes`). A
+ticket belongs to the set of classes that may serve it, and waits in the queue of that set: a ticket that nobody can
+serve never stands before one that somebody can. No operation costs more for more agents or tickets, but that a class
+comes or goes: where the best of many agents is wanted, at most :data:`LOOK` of each class are compared.
+
+**Order.** Who came first is first, also after its agent was lost or has given it back: it has then its old place.
 
 **Prefetch.** While tickets wait and no slot is free, the oldest are sent ahead to busy agents, so that the agent
 starts the next one in the instant in which it finishes the one before, however far away it is. An agent holds as
@@ -16,12 +18,13 @@ becomes free elsewhere and nothing waits, the ticket that gains most by moving t
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import count, islice
 from random import Random
 
 from slime.errors import ErrorCode
-from slime.hub.seats import Assignment, Balance, Decision, Revocation, Rights, Seat, Ticket
+from slime.hub.classes import Classes, Queue, SeatClass, age
+from slime.hub.seats import Assignment, Balance, Decision, Revocation, Seat, Ticket
 
 __all__ = ["Dispatcher"]
 
@@ -31,47 +34,15 @@ LOOK = 64
 TOO_LATE = 2.0
 
 
-class _Class:
-    """All agents with the same rights.
-
-    :ivar members: how many they are.
-    :ivar idle: those with a free slot, by how long it has been free.
-    :ivar busy: those without, by how long it is that they were given a ticket.
-    :ivar roomy: those of them to which a ticket may be sent ahead, as far as it was known when they were noted.
-    :ivar holders: those that hold tickets sent ahead.
-    """
-
-    def __init__(self, rights: Rights) -> None:
-        self.rights = rights
-        self.members = 0
-        self.idle: OrderedDict[Seat, int] = OrderedDict()
-        self.busy: OrderedDict[Seat, None] = OrderedDict()
-        self.roomy: OrderedDict[Seat, None] = OrderedDict()
-        self.holders: OrderedDict[Seat, None] = OrderedDict()
-
-
-class Queue:
-    """The tickets that the same classes may serve, first come first served."""
-
-    def __init__(self, classes: tuple[_Class, ...]) -> None:
-        self.classes = classes
-        self.tickets: OrderedDict[Ticket, None] = OrderedDict()
-
-    @property
-    def head(self) -> Ticket:
-        return next(iter(self.tickets))
-
-
 class Dispatcher:
     """Tickets, slots, and who gets whom."""
 
     def __init__(self, balance: Balance = Balance.LONGEST_IDLE, rng: Random | None = None) -> None:
         self._choose = _CHOICES[balance]
         self._rng = rng or Random()  # noqa: S311
-        self._classes: dict[Rights, _Class] = {}
-        self._queues: dict[tuple[_Class, ...], Queue] = {}
-        self._behind = count(1)
-        self._before = count(-1, -1)
+        self._classes = Classes()
+        self._queues: dict[tuple[SeatClass, ...], Queue] = {}
+        self._orders = count(1)
         self._idle_since = count()
         self._asked = 0
         self.waiting = 0
@@ -82,8 +53,8 @@ class Dispatcher:
         """An agent arrived. Its free slots serve waiting tickets at once."""
         group = self._classes.get(seat.rights)
         if group is None:
-            group = self._classes[seat.rights] = _Class(seat.rights)
-            self._reclassify()
+            group = self._classes.add(seat.rights)
+            self._offer_to(group)
         group.members += 1
         seat.group = group
         return self._fill(seat)
@@ -99,8 +70,8 @@ class Dispatcher:
         self._note(seat)
         group.members -= 1
         if not group.members:
-            del self._classes[seat.rights]
-            self._reclassify()
+            self._classes.remove(group)
+            self._take_from(group)
 
     def resize(self, seat: Seat, slots: int) -> list[Decision]:
         """The agent has ``slots`` slots now; what runs beyond them runs on, what it holds it gives back itself."""
@@ -131,12 +102,12 @@ class Dispatcher:
             return ErrorCode.NO_AGENT
         return ErrorCode.ALL_BUSY if classes else ErrorCode.NO_MATCH
 
-    def enqueue(self, ticket: Ticket, front: bool = False) -> list[Decision]:
-        """Let the ticket wait: behind all others, or (it was here before, and lost its agent) before them."""
-        ticket.order = next(self._before if front else self._behind)
-        self._put(ticket, front)
+    def enqueue(self, ticket: Ticket) -> list[Decision]:
+        """Let the ticket wait: behind all that came before it, and before all that came later."""
+        queue = self._queue(self._classes_for(ticket))
+        queue.put(ticket)
         self.waiting += 1
-        return self._send_ahead()
+        return self._send_ahead((queue,))
 
     def withdraw(self, ticket: Ticket) -> bool:
         """The ticket waits no longer; ``False`` when it was not waiting."""
@@ -166,8 +137,11 @@ class Dispatcher:
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
-    def _classes_for(self, ticket: Ticket) -> tuple[_Class, ...]:
-        return tuple([one for one in self._classes.values() if one.rights.permit(ticket.scope, ticket.path)])
+    def _classes_for(self, ticket: Ticket) -> tuple[SeatClass, ...]:
+        """The classes that may serve the ticket, which has its place among all from the first time this is asked."""
+        if not ticket.order:
+            ticket.order = next(self._orders)
+        return self._classes.find(ticket.scope, ticket.path)
 
     def _seat(self, ticket: Ticket, seat: Seat) -> Seat:
         ticket.seat = seat
@@ -198,7 +172,7 @@ class Dispatcher:
         made: list[Decision] = []
         group = seat.group
         while self.waiting and seat.free:
-            queue = self._oldest_for(group)
+            queue = min(group.queues, key=age, default=None)
             if queue is None:
                 break
             ticket = queue.head
@@ -207,23 +181,16 @@ class Dispatcher:
         if not made:
             self._note(seat)
         if self.waiting:
-            made += self._send_ahead()
+            made += self._send_ahead(group.queues)
         if seat.free:
             made += self._call_back(seat)
         return made
 
-    def _oldest_for(self, group: _Class) -> Queue | None:
-        """The queue whose head has waited longest of those that the class may serve."""
-        queues = [queue for queue in self._queues.values() if group in queue.classes]
-        return min(queues, key=_age) if queues else None
-
-    def _send_ahead(self) -> list[Decision]:
+    def _send_ahead(self, queues: Collection[Queue]) -> list[Decision]:
+        """Send ahead what may be of these queues, the oldest first."""
         made: list[Decision] = []
-        while self.waiting:
-            places = [(queue, seat) for queue in self._queues.values() if (seat := _soonest(queue)) is not None]
-            if not places:
-                break
-            queue, seat = min(places, key=_age_of_place)
+        while (place := _place_ahead(queues)) is not None:
+            queue, seat = place
             ticket = queue.head
             self._take(ticket, queue)
             made.append(Assignment(ticket, self._seat(ticket, seat), ahead=True))
@@ -232,7 +199,7 @@ class Dispatcher:
     def _call_back(self, free: Seat) -> list[Decision]:
         """One ticket for each free slot at most: the one that would start so much sooner here."""
         made: list[Decision] = []
-        while self._asked < sum(len(one.idle) for one in self._classes.values()):
+        while self._asked < sum(len(one.idle) for one in self._classes):
             best = max(self._movable(free), key=_gain, default=None)
             if best is None or best[0] <= 0:
                 break
@@ -244,7 +211,7 @@ class Dispatcher:
 
     def _movable(self, free: Seat) -> Iterable[tuple[float, Ticket]]:
         """The ticket last in line at each agent that holds some, and the seconds it would gain at ``free``."""
-        for group in self._classes.values():
+        for group in self._classes:
             for seat in islice(group.holders, LOOK):
                 ticket = next((one for one in reversed(seat.tickets) if not one.asked), None)
                 if ticket is None or seat is free or not free.rights.permit(ticket.scope, ticket.path):
@@ -263,29 +230,39 @@ class Dispatcher:
             ticket.asked = False
             self._asked -= 1
 
-    def _put(self, ticket: Ticket, front: bool) -> None:
-        classes = self._classes_for(ticket)
+    def _queue(self, classes: tuple[SeatClass, ...]) -> Queue:
         queue = self._queues.get(classes)
         if queue is None:
             queue = self._queues[classes] = Queue(classes)
-        queue.tickets[ticket] = None
-        if front:
-            queue.tickets.move_to_end(ticket, last=False)
-        ticket.queue = queue
+        return queue
 
     def _take(self, ticket: Ticket, queue: Queue) -> None:
-        del queue.tickets[ticket]
-        ticket.queue = None
+        queue.take(ticket)
         self.waiting -= 1
-        if not queue.tickets:
-            del self._queues[queue.classes]
+        if not queue:
+            self._close(queue)
 
-    def _reclassify(self) -> None:
-        """The set of classes changed, so every waiting ticket may belong elsewhere. New rights are rare."""
-        tickets = [ticket for queue in self._queues.values() for ticket in queue.tickets]
-        self._queues.clear()
-        for ticket in sorted(tickets, key=lambda ticket: ticket.order):
-            self._put(ticket, front=False)
+    def _close(self, queue: Queue) -> None:
+        del self._queues[queue.classes]
+        queue.close()
+
+    def _offer_to(self, group: SeatClass) -> None:
+        """A class is new: it may serve some of those who wait, besides whoever else may."""
+        permit = group.rights.permit
+        for queue in list(self._queues.values()):
+            fitting = [one for one in queue if permit(one.scope, one.path)]
+            for ticket in fitting:
+                queue.take(ticket)
+            if fitting:
+                self._queue((*queue.classes, group)).put_many(fitting)
+            if not queue:
+                self._close(queue)
+
+    def _take_from(self, group: SeatClass) -> None:
+        """A class is gone: those who waited for it wait for the others that may serve them, or for nobody."""
+        for queue in list(group.queues):
+            self._close(queue)
+            self._queue(tuple([one for one in queue.classes if one is not group])).put_many(list(queue))
 
 
 def _keep(seats: OrderedDict[Seat, None], seat: Seat, wanted: bool) -> None:
@@ -293,6 +270,15 @@ def _keep(seats: OrderedDict[Seat, None], seat: Seat, wanted: bool) -> None:
         seats.setdefault(seat, None)
     else:
         seats.pop(seat, None)
+
+
+def _place_ahead(queues: Collection[Queue]) -> tuple[Queue, Seat] | None:
+    """The oldest ticket that may be sent ahead is the head of this queue, and goes there."""
+    for queue in sorted(queues, key=age) if len(queues) > 1 else queues:
+        seat = _soonest(queue) if queue else None
+        if seat is not None:
+            return queue, seat
+    return None
 
 
 def _soonest(queue: Queue) -> Seat | None:
@@ -309,19 +295,11 @@ def _next_start(seat: Seat) -> float:
     return seat.next_start
 
 
-def _age(queue: Queue) -> int:
-    return queue.head.order
-
-
-def _age_of_place(place: tuple[Queue, Seat]) -> int:
-    return place[0].head.order
-
-
 def _gain(move: tuple[float, Ticket]) -> float:
     return move[0]
 
 
-def _longest_idle(classes: tuple[_Class, ...], rng: Random) -> Seat | None:
+def _longest_idle(classes: tuple[SeatClass, ...], rng: Random) -> Seat | None:
     best: Seat | None = None
     since = 0
     for group in classes:
@@ -332,16 +310,16 @@ def _longest_idle(classes: tuple[_Class, ...], rng: Random) -> Seat | None:
     return best
 
 
-def _some_idle(classes: tuple[_Class, ...]) -> list[Seat]:
+def _some_idle(classes: tuple[SeatClass, ...]) -> list[Seat]:
     return [seat for group in classes for seat in islice(group.idle, LOOK)]
 
 
-def _any_idle(classes: tuple[_Class, ...], rng: Random) -> Seat | None:
+def _any_idle(classes: tuple[SeatClass, ...], rng: Random) -> Seat | None:
     seats = _some_idle(classes)
     return rng.choice(seats) if seats else None
 
 
-def _fastest_idle(classes: tuple[_Class, ...], rng: Random) -> Seat | None:
+def _fastest_idle(classes: tuple[SeatClass, ...], rng: Random) -> Seat | None:
     return min(_some_idle(classes), key=lambda seat: seat.service_time or 0.0, default=None)
 
 

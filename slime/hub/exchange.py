@@ -100,7 +100,7 @@ class ExchangeKeeper(Protocol):
         """The exchange wants no slot any more."""
 
     def give_elsewhere(self, exchange: Exchange) -> bool:
-        """Put it before all others that wait; ``False`` when nobody connected could serve it."""
+        """Let it wait in its old place, before all that came later; ``False`` when nobody connected could serve it."""
 
     def started(self, exchange: Exchange) -> None:
         """Its upstream call has begun."""

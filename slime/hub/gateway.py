@@ -25,6 +25,7 @@ from slime.hub.hops import COUNTED, as_recipient, one_hop_on
 from slime.hub.passage import Passage
 from slime.hub.request import IStreamedResource, StreamedRequest
 from slime.hub.sender import introduce
+from slime.tunnel import HEAD_LIMIT
 from slime.values import parse_duration
 
 if TYPE_CHECKING:
@@ -135,7 +136,10 @@ class GatewayResource(Resource):
         if exchange.upgrade is not None:
             head.fields.extend(exchange.upgrade.hop_fields)
         exchange.forward_head = serialise_request_head(head)
-        if exchange.length == 0:
+        if len(exchange.forward_head) > HEAD_LIMIT:
+            # What trusted proxies said of the way is said twice, if they said it in one of two manners.
+            exchange.fail(Trouble(ErrorCode.HEAD_TOO_LARGE, "it grows too long by what is said of its way"))
+        elif exchange.length == 0:
             self._pool.submit(exchange)
         else:
             self._porch.receive(exchange)

@@ -14,7 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from slime.errors import ErrorCode
+from slime.errors import ErrorCode, LocalProtocolError
 from slime.hub.answers import Trouble
 from slime.hub.dispatch import Dispatcher
 from slime.hub.exchange import Exchange, StreamLink
@@ -167,7 +167,13 @@ class AgentPool:
         if not ahead:
             self._patience.stop(exchange)
         exchange.assigned_at = self._clock.seconds()
-        exchange.assign(seat.owner, ahead)
+        try:
+            exchange.assign(seat.owner, ahead)
+        except LocalProtocolError as error:
+            self._log.error("agent {agent} cannot be given a request: {error}", agent=seat.owner.key, error=error)
+            exchange.link = None
+            self.release(exchange)
+            exchange.fail(Trouble(ErrorCode.INTERNAL))
 
     def _perform(self, decisions: Iterable[Decision]) -> None:
         for decision in decisions:
@@ -197,7 +203,7 @@ class AgentPool:
             pending.cancel()
 
     def give_elsewhere(self, exchange: Exchange) -> bool:
-        """An exchange lost its agent unharmed: a free slot has it now, or the next one, before all others.
+        """An exchange lost its agent unharmed: a free slot has it now, or it waits in its old place.
 
         ``False`` when nobody connected could serve it, or when it would have to wait and did not ask to.
         """
@@ -211,7 +217,7 @@ class AgentPool:
             return False
         else:
             self._patience.start(exchange, self._patience_left(exchange))
-            self._perform(self._dispatcher.enqueue(ticket, front=True))
+            self._perform(self._dispatcher.enqueue(ticket))
         return True
 
     def _patience_left(self, exchange: Exchange) -> float:

@@ -127,7 +127,8 @@ class Ticket:
     :ivar path: its path, without the query.
     :ivar seat: the agent that has it, if any.
     :ivar asked: has the agent been asked to give it back?
-    :ivar queue: where it waits, if it does; the dispatcher's own, as is ``order``.
+    :ivar queue: where it waits, if it does; the dispatcher's own.
+    :ivar order: its place among all that ever came, the dispatcher's own as well; 0 before it has come.
     """
 
     owner: Any
