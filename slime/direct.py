@@ -7,12 +7,17 @@ peer that reads is writable nearly always. Over a proxy's whole path that is hal
 
 from __future__ import annotations
 
+import fcntl
+import struct
+import termios
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.tcp import Connection
 
-__all__ = ["Cork", "Corks", "DirectWriter"]
+__all__ = ["Cork", "Corks", "DirectWriter", "unsent"]
+
+_NUMBER = struct.Struct("@i")
 
 
 class DirectWriter:
@@ -41,6 +46,17 @@ class DirectWriter:
             data = data[sent:]
         self._transport.write(data)
 
+    def is_taken(self) -> bool:
+        """Is everything written known to have reached the peer's kernel?
+
+        A socket that was closed before takes nothing. Under TLS, or after a reset, nobody knows.
+        """
+        connection = self._connection
+        if connection is None or connection.dataBuffer or connection._tempDataBuffer:
+            return False
+        descriptor: int = connection.fileno()
+        return descriptor >= 0 and not unsent(descriptor)
+
 
 def _is_clear(connection: Any) -> bool:
     """Does nothing wait to be written, and may something be?
@@ -54,6 +70,14 @@ def _is_clear(connection: Any) -> bool:
         or connection.disconnecting
         or connection._writeDisconnecting
     )
+
+
+def unsent(descriptor: int) -> int:
+    """Bytes that the kernel holds because the peer's has not acknowledged them; 0 when there is no socket."""
+    if descriptor < 0:
+        return 0
+    answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
+    return int(_NUMBER.unpack(answer)[0])
 
 
 class Cork:

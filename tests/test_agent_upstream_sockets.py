@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv4Address
 from shutil import rmtree
@@ -25,7 +26,7 @@ from twisted.trial.unittest import TestCase
 from slime.agent.egress import Egress, TLSOptions
 from slime.agent.upstream import UpstreamAgent, UpstreamCall, UpstreamClient, UpstreamLimits, UpstreamTarget
 from slime.errors import ErrorCode
-from slime.testing_upstream import Asked, RecordingSink, ScriptedUpstream, Then
+from slime.testing_upstream import Answer, Asked, RecordingSink, ScriptedUpstream, Then
 from tests.test_agent_upstream import HEARD_OK, OK, request
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
@@ -169,6 +170,49 @@ class LoopbackTests(SocketCase):
             stale.close()
             self.ask(b"POST")
             await self.sink.when(lambda: self.sink.events)
+            with server.accept()[0] as fresh:
+                fresh.send(OK)
+                await self.over()
+            self.assertEqual(self.sink.events, HEARD_OK)
+            await self.end_connections()
+
+    async def test_taken_and_closed(self) -> None:
+        """A kept connection whose upstream took the request, and then closed, was not stale: it is asked once only."""
+        answers: Iterator[Answer] = iter([OK, [Then.CLOSE]])
+        await self.serve_tcp(ScriptedUpstream(lambda asked: next(answers)))
+        self.ask()
+        await self.over()
+        self.ask()
+        await self.over()
+        self.assertEqual(self.sink.events, [("started",), ("failed", ErrorCode.UPSTREAM_BROKE)])
+        self.assertEqual(len(self.upstream.connections), 1)
+
+    async def test_closed_before_it_was_taken(self) -> None:
+        """One that was closed before the request came takes nothing: a safe request is asked again."""
+        await self.ask_over_closed(orderly=True)
+
+    async def test_reset_before_it_was_taken(self) -> None:
+        """Nor does one that was reset, which is what closing does while there is something to read."""
+        await self.ask_over_closed(orderly=False)
+
+    async def ask_over_closed(self, *, orderly: bool) -> None:
+        """Ask over a kept connection that the upstream has closed in this very turn."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.connect_to(f"127.0.0.1:{server.getsockname()[1]}")
+            self.upstream = ScriptedUpstream()
+            self.ask()
+            await self.sink.when(lambda: self.sink.events)
+            stale = server.accept()[0]
+            stale.send(OK)
+            await self.over()
+            if orderly:
+                stale.recv(65536)
+            first = set(self.client._connections)
+            stale.close()
+            self.ask()
+            while not (self.client._connections - first or self.sink.over):
+                await deferLater(reactor, 0, lambda: None)
+            self.assertEqual(self.sink.events, [("started",)])
             with server.accept()[0] as fresh:
                 fresh.send(OK)
                 await self.over()

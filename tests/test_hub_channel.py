@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from slime.errors import ErrorCode
 from slime.http.head import HeadLimits
-from slime.hub import sockets
+from slime.hub import outlet
 from slime.hub.answers import Trouble
 from slime.hub.channel import ChannelLimits
 from slime.hub.exchange import ExchangePolicy
@@ -307,7 +307,7 @@ class PipeliningTests(AgentTestCase):
             self.agent.started()
             self.agent.head(b"200 OK", 9)
             self.agent.data(b"bad")
-            with mock.patch.object(sockets, "unsent", return_value=unsent):
+            with mock.patch.object(outlet, "unsent", return_value=unsent):
                 self.agent.confirm(code=ErrorCode.UPSTREAM_BROKE)
             self.hub.clock.advance(0)
             self.assertEqual(self.app.transport.ended, ended)
@@ -316,7 +316,7 @@ class PipeliningTests(AgentTestCase):
 
     def test_cut_without_one_before(self) -> None:
         """Nothing is to be saved then; nor is the end of the connection the end of any answer."""
-        with mock.patch.object(sockets, "unsent", return_value=1):
+        with mock.patch.object(outlet, "unsent", return_value=1):
             for version, earlier in ((b"1.1", 0), (b"1.0", 0), (b"1.0", 1)):
                 self.app = self.application()
                 for _ in range(earlier):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import count
 
-from slime.hub import sockets
+from slime.hub import outlet, sockets
 from slime.hub.channel import ChannelLimits
 from slime.hub.pace import LeastRate
 from slime.hub.seats import Rights
@@ -412,7 +412,7 @@ class ReaderTests(SlowTestCase):
     def test_last_bytes(self) -> None:
         """Not even a small answer can be taken byte by byte for ever."""
         numbers = count(1)
-        self.patch(sockets, "unsent", lambda descriptor: next(numbers))
+        self.patch(outlet, "unsent", lambda descriptor: next(numbers))
         self.slow.transport.reading = False
         self.slow.get(b"/slow", version=b"1.0")
         self.alpha.answer(body=b"hello")

@@ -7,7 +7,7 @@ import socket
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from slime.direct import Corks
+from slime.direct import Corks, unsent
 from slime.hub import sockets
 from slime.hub.channel import ChannelLimits
 from slime.hub.inlet import PIPELINE, UPLOAD, Inlet, Wait
@@ -140,24 +140,24 @@ class SocketTests(SynchronousTestCase):
 
     def test_unsent(self) -> None:
         """Falls as the peer reads."""
-        self.assertEqual(sockets.unsent(self.ours.fileno()), 0)
+        self.assertEqual(unsent(self.ours.fileno()), 0)
         sent = 0
         try:
             while True:
                 sent += self.ours.send(b"x" * 65536)
         except BlockingIOError:
-            before = sockets.unsent(self.ours.fileno())
+            before = unsent(self.ours.fileno())
         self.assertGreater(before, 0)
         while sent:
             sent -= len(self.theirs.recv(min(sent, 10**6)))
-        self.assertLess(sockets.unsent(self.ours.fileno()), before)
+        self.assertLess(unsent(self.ours.fileno()), before)
 
     def test_passed(self) -> None:
         """What went each way, whether anybody has read it or not; the socket is as it was."""
         self.ours.send(b"x" * 1000)
         self.theirs.sendall(b"y" * 300)
         self.assertEqual(len(self.theirs.recv(1000)), 1000)
-        while sockets.unsent(self.ours.fileno()):
+        while unsent(self.ours.fileno()):
             continue
         # (A connection's first byte that is acknowledged is the one that opens it.)
         acknowledged, received = sockets.passed(self.ours.fileno()) or (0, 0)
@@ -166,7 +166,7 @@ class SocketTests(SynchronousTestCase):
         self.assertEqual(self.ours.send(b"z"), 1)
 
     def test_no_socket(self) -> None:
-        self.assertEqual((sockets.hung_up(-1), sockets.unsent(-1)), (True, 0))
+        self.assertEqual((sockets.hung_up(-1), unsent(-1)), (True, 0))
         ours, theirs = socket.socketpair()
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from slime.direct import Cork, Corks, DirectWriter
+from slime.direct import Cork, Corks, DirectWriter, unsent
 from slime.hub import sockets
 from slime.hub.pace import READING, Pace
 from slime.hub.spool import Spool
@@ -179,7 +179,7 @@ class Outlet:
 
     def is_under_way(self) -> bool:
         """Has the application yet to acknowledge some of what the kernel was given?"""
-        return sockets.unsent(self._transport.fileno()) > 0
+        return unsent(self._transport.fileno()) > 0
 
     def abort(self) -> None:
         """Cut the connection: the application must not take what it got for complete."""
@@ -221,11 +221,11 @@ class Outlet:
         """
         if not self.is_blocked and self._ending is Ending.NONE:
             return False
-        unsent = sockets.unsent(self._transport.fileno())
-        if unsent != self._unsent:
-            self._unsent, self._progress = unsent, now
+        left = unsent(self._transport.fileno())
+        if left != self._unsent:
+            self._unsent, self._progress = left, now
             return False
-        taken = self._ending is Ending.DONE and not unsent
+        taken = self._ending is Ending.DONE and not left
         return now - self._progress > (patience.linger_timeout if taken else patience.send_timeout)
 
     def lag(self, now: float, rate: int) -> float:

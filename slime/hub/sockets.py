@@ -1,20 +1,17 @@
-"""What only the kernel knows of a connection: has the peer hung up, and does it take what we send?"""
+"""What only the kernel knows of a connection: has the peer hung up, and what has passed?"""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import socket
 import struct
-import termios
 
-__all__ = ["broken", "hung_up", "notice_death", "passed", "unsent"]
+__all__ = ["broken", "hung_up", "notice_death", "passed"]
 
 #: A peer that has been silent for so many seconds is asked whether it lives, so many times at such intervals.
 _SILENCE, _INTERVAL, _QUESTIONS = 10, 5, 3
 
-_NUMBER = struct.Struct("@i")
 #: ``tcpi_bytes_acked`` and ``tcpi_bytes_received`` in Linux's ``struct tcp_info``, and all before them.
 _COUNTS = struct.Struct("@120x2Q")
 _BROKEN = select.POLLERR | select.POLLNVAL
@@ -55,14 +52,6 @@ def _state(descriptor: int) -> int:
     poll = select.poll()
     poll.register(descriptor, select.POLLRDHUP)
     return sum(events for _, events in poll.poll(0))
-
-
-def unsent(descriptor: int) -> int:
-    """Bytes that the kernel holds because the peer's has not acknowledged them; 0 when there is no socket."""
-    if descriptor < 0:
-        return 0
-    answer = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_NUMBER.size))
-    return int(_NUMBER.unpack(answer)[0])
 
 
 def passed(descriptor: int) -> tuple[int, int] | None:
