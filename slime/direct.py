@@ -12,6 +12,8 @@ from typing import Any
 
 from twisted.internet.tcp import Connection
 
+from slime.sockets import unsent
+
 __all__ = ["Cork", "Corks", "DirectWriter"]
 
 
@@ -40,6 +42,18 @@ class DirectWriter:
                 return
             data = data[sent:]
         self._transport.write(data)
+
+    def is_taken(self) -> bool:
+        """Is everything written known to have reached the peer's kernel?
+
+        To be asked at the connection's end: one that crossed with what was written acknowledges nothing of it.
+        Under TLS, or after a reset, nobody knows.
+        """
+        connection = self._connection
+        if connection is None or connection.dataBuffer or connection._tempDataBuffer:
+            return False
+        descriptor: int = connection.fileno()
+        return descriptor >= 0 and not unsent(descriptor)
 
 
 def _is_clear(connection: Any) -> bool:

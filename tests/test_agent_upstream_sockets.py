@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv4Address
 from shutil import rmtree
@@ -22,10 +23,11 @@ from twisted.internet.ssl import Certificate, PrivateCertificate
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from slime import direct
 from slime.agent.egress import Egress, TLSOptions
-from slime.agent.upstream import UpstreamAgent, UpstreamCall, UpstreamClient, UpstreamLimits, UpstreamTarget, wire
+from slime.agent.upstream import UpstreamAgent, UpstreamCall, UpstreamClient, UpstreamLimits, UpstreamTarget
 from slime.errors import ErrorCode
-from slime.testing_upstream import Asked, RecordingSink, ScriptedUpstream, Then
+from slime.testing_upstream import Answer, Asked, RecordingSink, ScriptedUpstream, Then
 from tests.test_agent_upstream import HEARD_OK, OK, request
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
@@ -134,32 +136,13 @@ class LoopbackTests(SocketCase):
         await self.over()
         self.assertEqual((self.sink.names[-1], self.sink.body), ("end", b"all"))
 
-    async def used_connection(self, then: Any = Then.CLOSE) -> None:
-        """An upstream that answers the first request of its connection, and ``then`` does something else."""
-        answers = [OK]
-        await self.serve_tcp(ScriptedUpstream(lambda asked: [answers.pop()] if answers else [then]))
-        self.ask()
-        await self.over()
-
-    async def test_taken_and_not_answered(self) -> None:
-        """What its upstream has taken in is not repeated, be it harmless: it may be what ended the upstream."""
-        await self.used_connection()
-        self.ask()
-        await self.over()
-        self.assertEqual(self.sink.events[-1], ("failed", ErrorCode.UPSTREAM_BROKE))
-        self.assertEqual((len(self.upstream.connections), self.upstream.last.reads), (1, 2))
-
     async def test_crossing(self) -> None:
-        """One that crossed with the connection's end, and was not taken in, is repeated."""
-        self.patch(wire, "unsent", lambda descriptor: 1)
-        await self.used_connection()
+        """A request that crossed with the connection's end, and was not taken in, is repeated."""
+        self.patch(direct, "unsent", lambda descriptor: 1)
+        answers: Iterator[Answer] = iter([OK, [Then.CLOSE], OK])
+        await self.serve_tcp(ScriptedUpstream(lambda asked: next(answers)))
         self.ask()
-        await self.upstream.when(lambda: len(self.upstream.connections) == 2)
-
-    async def test_closed_before(self) -> None:
-        """So is one that met a connection closed in this very turn."""
-        await self.used_connection()
-        self.upstream.last.transport.getHandle().shutdown(socket.SHUT_RDWR)
+        await self.over()
         self.ask()
         await self.upstream.when(lambda: len(self.upstream.connections) == 2)
 
@@ -198,6 +181,49 @@ class LoopbackTests(SocketCase):
             stale.close()
             self.ask(b"POST")
             await self.sink.when(lambda: self.sink.events)
+            with server.accept()[0] as fresh:
+                fresh.send(OK)
+                await self.over()
+            self.assertEqual(self.sink.events, HEARD_OK)
+            await self.end_connections()
+
+    async def test_taken_and_closed(self) -> None:
+        """A kept connection whose upstream took the request, and then closed, was not stale: it is asked once only."""
+        answers: Iterator[Answer] = iter([OK, [Then.CLOSE]])
+        await self.serve_tcp(ScriptedUpstream(lambda asked: next(answers)))
+        self.ask()
+        await self.over()
+        self.ask()
+        await self.over()
+        self.assertEqual(self.sink.events, [("started",), ("failed", ErrorCode.UPSTREAM_BROKE)])
+        self.assertEqual(len(self.upstream.connections), 1)
+
+    async def test_closed_before_it_was_taken(self) -> None:
+        """One that was closed before the request came takes nothing: a safe request is asked again."""
+        await self.ask_over_closed(orderly=True)
+
+    async def test_reset_before_it_was_taken(self) -> None:
+        """Nor does one that was reset, which is what closing does while there is something to read."""
+        await self.ask_over_closed(orderly=False)
+
+    async def ask_over_closed(self, *, orderly: bool) -> None:
+        """Ask over a kept connection that the upstream has closed in this very turn."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.connect_to(f"127.0.0.1:{server.getsockname()[1]}")
+            self.upstream = ScriptedUpstream()
+            self.ask()
+            await self.sink.when(lambda: self.sink.events)
+            stale = server.accept()[0]
+            stale.send(OK)
+            await self.over()
+            if orderly:
+                stale.recv(65536)
+            first = set(self.client._connections)
+            stale.close()
+            self.ask()
+            while not (self.client._connections - first or self.sink.over):
+                await deferLater(reactor, 0, lambda: None)
+            self.assertEqual(self.sink.events, [("started",)])
             with server.accept()[0] as fresh:
                 fresh.send(OK)
                 await self.over()

@@ -86,7 +86,6 @@ REQUEST_LINES = {
     "version_of_another_protocol": (request_line(b"GET /p ICY/1.1"), BAD),
     "version_not_ascii_digits": (request_line("GET /p HTTP/1.\u0661".encode()), BAD),
     "version_0_9": (request_line(b"GET /p HTTP/0.9"), VERSION),
-    "version_1_2": (request_line(b"GET /p HTTP/1.2"), VERSION),
     "version_2_0": (request_line(b"GET /p HTTP/2.0"), VERSION),
     "http_2_preface": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", VERSION),
     "tls_hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", BAD),

@@ -170,6 +170,10 @@ class AbsoluteFormTests(Acceptance):
     def test_options_with_query(self) -> None:
         self.assertEqual(self.accept(get(b"http://h.example?q", method=b"OPTIONS")).target, b"/?q")
 
+    def test_later_version(self) -> None:
+        """RFC 9110 section 2.5: a later minor version is read as the highest that is known."""
+        self.assertEqual(self.accept(b"GET /p HTTP/1.7\r\nHost: h\r\n\r\n").version, b"1.1")
+
     def test_no_host_under_1_0(self) -> None:
         head = self.accept(b"GET http://h.example/p HTTP/1.0\r\nX: y\r\n\r\n")
         self.assertEqual(head.fields, [(b"Host", b"h.example"), (b"X", b"y")])

@@ -30,6 +30,7 @@ STATUS_LINES = {
     "not_ascii": (b"HTTP/1.1 404 Introuvable \xe9\t!\r\n\r\n", b"1.1", 404, b"Introuvable \xe9\t!"),
     "odd_status": (b"HTTP/1.1 599 Odd\r\n\r\n", b"1.1", 599, b"Odd"),
     "version_1_0": (b"HTTP/1.0 200 OK\r\n\r\n", b"1.0", 200, b"OK"),
+    "version_1_2": (b"HTTP/1.2 200 OK\r\n\r\n", b"1.1", 200, b"OK"),
 }
 
 MALFORMED = {
@@ -40,7 +41,6 @@ MALFORMED = {
     "text": b"hello world\r\n\r\n",
     "empty_line_in_front": b"\r\n" + ok(),
     "version_0_9": b"<html>hello</html>",
-    "version_1_2": b"HTTP/1.2 200 OK\r\n\r\n",
     "version_2_0": b"HTTP/2.0 200 OK\r\n\r\n",
     "version_2": b"HTTP/2 200\r\n\r\n",
     "version_lower_case": b"http/1.1 200 OK\r\n\r\n",

@@ -35,10 +35,11 @@ repaired that could mean anything else. Refused are, with the status that the hu
 414    a target longer than its limit
 431    a head or a trailer section with too many bytes or lines
 501    ``CONNECT``, a method too long to be one, a transfer coding before ``chunked``
-505    versions other than HTTP/1.1 and HTTP/1.0
+505    versions other than HTTP/1.x
 ====== ====================================================================================================
 
-Let through, because the RFC wants it so: any other method, in any case; bodies of any method but ``TRACE``;
+Let through, because the RFC wants it so: HTTP/1.2 and later ones, as HTTP/1.1; any other method, in any case;
+bodies of any method but ``TRACE``;
 targets in absolute-form; up to two empty lines before a request; bad whitespace around chunk extensions;
 whitespace around values, which is not part of them; bytes beyond ASCII in values, as they are.
 

@@ -55,10 +55,11 @@ UNTIL_CLOSE = -1
 MAX_METHOD = 64
 """Bytes of a method; the longest registered one has 17."""
 
-_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([!\"$-~]+) HTTP/1\.([01])\r\n")
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n")
+_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([!\"$-~]+) HTTP/1\.([0-9])\r\n")
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-5][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n")
 _OTHER_VERSION = re.compile(TOKEN + rb" [!\"$-~]+ HTTP/[0-9]\.[0-9]\r\n")
-_VERSIONS = {b"0": b"1.0", b"1": b"1.1"}
+# Whoever speaks a later version of this protocol understands 1.1 as well (RFC 9110 section 2.5).
+_VERSIONS = {b"%d" % minor: b"1.1" for minor in range(10)} | {b"0": b"1.0"}
 _LENGTHS = frozenset([b"content-length", b"transfer-encoding"])
 _FRAMING = _LENGTHS | {b"host"}
 _BODILESS = frozenset([204, 304])
@@ -78,7 +79,7 @@ DEFAULT = HeadLimits()
 
 @record
 class RequestHead:
-    """A request's line and fields; ``version`` is ``b"1.1"`` or ``b"1.0"``."""
+    """A request's line and fields; ``version`` is ``b"1.0"``, or ``b"1.1"`` for any later HTTP/1.x."""
 
     method: bytes
     target: bytes
@@ -88,7 +89,7 @@ class RequestHead:
 
 @record
 class ResponseHead:
-    """A response's status line and fields; ``version`` is ``b"1.1"`` or ``b"1.0"``."""
+    """A response's status line and fields; ``version`` is ``b"1.0"``, or ``b"1.1"`` for any later HTTP/1.x."""
 
     version: bytes
     status: int
@@ -161,7 +162,7 @@ def read_request_line(block: bytes, limits: HeadLimits) -> tuple[bytes, bytes, b
 
 def _bad_request_line(block: bytes) -> BadMessage:
     if _OTHER_VERSION.match(block):
-        return BadMessage(ErrorCode.VERSION, "the version is neither HTTP/1.1 nor HTTP/1.0")
+        return BadMessage(ErrorCode.VERSION, "the version is not HTTP/1.x")
     return BadMessage(ErrorCode.BAD_REQUEST, "the request line is malformed")
 
 

@@ -12,12 +12,14 @@ from zope.interface import implementer
 
 from slime import sockets
 from slime.direct import Cork, Corks, DirectWriter
-from slime.hub.pace import READING, Pace
+from slime.hub.pace import READING, TAKEN, Pace
 from slime.hub.spool import Spool
 
 __all__ = ["Outlet", "Patience"]
 
 WRITE_SLICE = 64 * 1024
+#: Whose time it is that answers take, whichever they are.
+READER = "the application"
 #: What a piece takes besides its bytes, at most: a stream of tokens has very small ones.
 PIECE_COST = 64
 
@@ -75,6 +77,7 @@ class Outlet:
         self._progress = 0.0
         self._unsent = 0
         self._pace = Pace(READING)
+        self._pace.begin(READER, seen=TAKEN)
         self._spool: Spool | None = None
         self._spooled = self._weight = 0
         self._registered = True
@@ -221,11 +224,11 @@ class Outlet:
         """
         if not self.is_blocked and self._ending is Ending.NONE:
             return False
-        unsent = sockets.unsent(self._transport.fileno())
-        if unsent != self._unsent:
-            self._unsent, self._progress = unsent, now
+        left = sockets.unsent(self._transport.fileno())
+        if left != self._unsent:
+            self._unsent, self._progress = left, now
             return False
-        taken = self._ending is Ending.DONE and not unsent
+        taken = self._ending is Ending.DONE and not left
         return now - self._progress > (patience.linger_timeout if taken else patience.send_timeout)
 
     def lag(self, now: float, rate: int) -> float:
@@ -235,4 +238,4 @@ class Outlet:
         """
         unread = self.is_blocked or self._ending is not Ending.NONE
         passed = sockets.passed(self._transport.fileno()) if unread and rate else None
-        return 0.0 if passed is None else self._pace.measure(self, now, passed[0], rate)
+        return 0.0 if passed is None else self._pace.measure(READER, now, passed[0], rate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["READING", "SENDING", "LeastRate", "Merit", "Pace"]
+__all__ = ["READING", "SENDING", "TAKEN", "LeastRate", "Merit", "Pace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,11 @@ class Merit:
     price: float
 
 
-#: Kernels take some ten kilobytes more for an application that reads nothing, and that must not help it.
-READING = Merit(most=1.0, price=256.0)
+#: Kernels take some ten kilobytes more for an application that reads nothing, and that must not help it. Of one that
+#: reads much they take megabytes ahead, and then nothing until it has read half of them (10 s at 300 kB/s).
+READING = Merit(most=20.0, price=256.0)
+#: Bytes that kernels may have taken for an application that has read nothing yet.
+TAKEN = 256 * 1024
 #: Who sends a little now and then, but enough, need not fear the pauses.
 SENDING = Merit(most=0.5, price=4.0)
 
@@ -53,14 +56,17 @@ class Pace:
         self._merit = merit
         self._whom: object = None
         self._then: float | None = None
-        self._seen = 0
+        self._seen: int | None = None
 
-    def begin(self, whom: object, lead: float = 0.0) -> None:
-        """Somebody's time begins at the next :meth:`measure`, so many seconds ahead."""
-        self._whom, self.lag, self._then = whom, -lead, None
+    def begin(self, whom: object, lead: float = 0.0, seen: int | None = None) -> None:
+        """Somebody's time begins at the next :meth:`measure`, so many seconds ahead.
+
+        :param seen: the bytes beyond so many that have passed by then count for it; ``None``: they do not.
+        """
+        self._whom, self.lag, self._then, self._seen = whom, -lead, None, seen
 
     def rest(self) -> None:
-        """What comes until the next :meth:`measure` is not the application's time."""
+        """The time until the next :meth:`measure` is not the application's, though the bytes are."""
         self._then = None
 
     def measure(self, whom: object, now: float, count: int, rate: int) -> float:
@@ -71,8 +77,8 @@ class Pace:
         """
         if whom is not self._whom:
             self.begin(whom)
-        if self._then is not None:
-            self._add((count - self._seen) / rate - (now - self._then))
+        passed = 0 if self._seen is None else max(0, count - self._seen)
+        self._add(passed / rate - (0.0 if self._then is None else now - self._then))
         self._then, self._seen = now, count
         return self.lag
 

@@ -169,7 +169,6 @@ REFUSED = [
     Refused("version_short", get(start=b"GET /x HTTP/1")),
     Refused("version_long", get(start=b"GET /x HTTP/1.10")),
     Refused("version_digits", get(start=b"GET /x HTTP/11.1")),
-    Refused("version_1_2", get(start=b"GET /x HTTP/1.2"), (505,)),
     Refused("version_2_0", get(start=b"GET /x HTTP/2.0"), (505,)),
     Refused("version_0_9", get(start=b"GET /x HTTP/0.9"), (400, 505)),
     Refused("connect", get(start=b"CONNECT h:80 HTTP/1.1"), (501,)),
@@ -231,6 +230,7 @@ PASSED = [
            lacks=(b"slime-scope", b"slime-anything")),
     Passed("forged_forwarding", get(b"X-Forwarded-Proto: https", b"Slime-Request-Id: mine"), ONE,
            has=(b"x-forwarded-proto:http", b"x-forwarded-host:h")),
+    Passed("version_1_2", get(start=b"GET /x HTTP/1.2"), ONE),  # RFC 9110 2.5
     Passed("version_1_0", get(start=b"GET /x HTTP/1.0", host=b""), ONE),
     Passed("pipelined", get() + get(start=b"GET /y HTTP/1.1"), (*ONE, (b"GET", b"/y", b"")), (200, 200)),
     Passed("pipelined_body", post(b"Content-Length: 5", body=b"hello") + get(), (*HELLO, *ONE), (200, 200)),

@@ -140,7 +140,7 @@ _LINES = {
 _UNSUPPORTED_LINES = {
     "connect_port_empty": b"CONNECT h: HTTP/1.1", "connect_origin": b"CONNECT /x HTTP/1.1",
     "connect_absolute": b"CONNECT http://h/ HTTP/1.1",
-    "connect_no_port": b"CONNECT h HTTP/1.1", "version_1_9": b"GET /x HTTP/1.9", "version_3": b"GET /x HTTP/3.0",
+    "connect_no_port": b"CONNECT h HTTP/1.1", "version_3": b"GET /x HTTP/3.0",
     "version_0_0": b"GET /x HTTP/0.0", "version_9_9": b"GET /x HTTP/9.9", "version_2_1": b"GET /x HTTP/2.1",
     "method_of_100": b"M" * 100 + b" /x HTTP/1.1", "method_of_20000": b"M" * 20000 + b" /x HTTP/1.1",
 }

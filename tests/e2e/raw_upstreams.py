@@ -22,7 +22,7 @@ _STATUS_LINES = {
     "status_sign": b"HTTP/1.1 +200 OK",
     "status_minus": b"HTTP/1.1 -200 OK", "status_dot": b"HTTP/1.1 200.1 OK", "two_spaces": b"HTTP/1.1  200 OK",
     "tab": b"HTTP/1.1\t200 OK",
-    "leading_space": b" HTTP/1.1 200 OK", "lower_case": b"http/1.1 200 OK", "version_1_2": b"HTTP/1.2 200 OK",
+    "leading_space": b" HTTP/1.1 200 OK", "lower_case": b"http/1.1 200 OK",
     "version_0_9": b"HTTP/0.9 200 OK",
     "version_3": b"HTTP/3 200 OK", "version_long": b"HTTP/1.10 200 OK", "version_letter": b"HTTP/1.x 200 OK",
     "other_protocol": b"ICY 200 OK",
@@ -149,6 +149,7 @@ MORE_ANSWERS = [
     Answered("reason_tab", b"HTTP/1.1 200 O\tK\r\n" + BODY, 200, b"ab", closes=False),
     Answered("status_599", b"HTTP/1.1 599 Odd\r\n" + BODY, 599, b"ab", closes=False),
     Answered("status_299", b"HTTP/1.1 299 Odd\r\n" + BODY, 299, b"ab", closes=False),
+    Answered("newer_version", b"HTTP/1.9 200 OK\r\n" + BODY, 200, b"ab", closes=False),  # RFC 9110 2.5
     Answered("old_until_close", b"HTTP/1.0 200 OK\r\nA: b\r\n\r\nab", 200, b"ab"),
     Answered("old_empty", b"HTTP/1.0 200 OK\r\n\r\n", 200, b""),
     Answered("old_keep_alive_no_length", b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nab", 200, b"ab"),

@@ -245,7 +245,7 @@ class UpstreamConnection(Wire):
             self._take_in(self._reader.read_eof)
             return
         self._let_go()
-        if phase is Phase.ASKED and self._used and call.repeatable and not (orderly and self.has_arrived()):
+        if phase is Phase.ASKED and self._used and call.repeatable and not self.direct.is_taken():
             self._keeper.ask_again(call)
         elif phase is Phase.PASSAGE and orderly:
             self._hear_last(call)

@@ -16,7 +16,6 @@ from zope.interface import alsoProvides
 
 from slime.agent.reads import read_more
 from slime.direct import DirectWriter
-from slime.sockets import unsent
 
 __all__ = ["Wire"]
 
@@ -83,14 +82,6 @@ class Wire(Protocol):
         except OSError:
             return False
         return False
-
-    def has_arrived(self) -> bool:
-        """Whether the peer's kernel has all that was written; to be asked when the peer has closed its half.
-
-        A peer that closes an idle connection as a request comes has not: its last packet acknowledges nothing of the
-        request, and what follows is a reset. Under TLS that is not known, and the answer is no.
-        """
-        return self._socket is not None and unsent(self._socket.fileno()) == 0
 
     def writeConnectionLost(self) -> None:
         """Our half is closed, as we asked."""
