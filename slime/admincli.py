@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TextIO
 from slime.adminclient import AdminClient, AdminError
 from slime.commands import DISCONNECT, DRAIN, REVOKE, STATUS, UNDRAIN, Command
 from slime.options import SettingsOptions, refuse, words_of
+from slime.seed.tokens import is_like_seeds
 from slime.settings import AdminConfig, StatusConfig
 from slime.sources import load_admin, load_status
 
@@ -30,7 +31,7 @@ WIDEST = 40
 _HOME, _REST = "\x1b[H", "\x1b[J"
 
 #: As ``slime hub register`` makes tokens and their ids; what is neither is a name that was mistyped.
-_TOKEN = re.compile(r"slime1_.*|[A-Za-z2-7]{45,}")
+_TOKEN = re.compile(r"slime1_.*")
 _TOKEN_ID = re.compile(r"[0-9a-f]{16}|seed-[0-9]{1,20}")
 
 Data = Mapping[str, Any]
@@ -249,7 +250,7 @@ def _acting(action: str) -> Callable[[AdminClient, str], str]:
 
 def _revoke(client: AdminClient, whom: str) -> str:
     """An agent's name, a token, or the id of one: whichever it is."""
-    if _TOKEN.fullmatch(whom):
+    if _TOKEN.fullmatch(whom) or is_like_seeds(whom):
         return client.act("revocations", token=whom)
     tokens = {agent["token_id"] for agent in _matching(client, whom)}
     if len(tokens) > 1:

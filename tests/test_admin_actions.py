@@ -143,7 +143,7 @@ class RevocationTests(AdminCase):
         worker.ask(b"/v1/agent/accept", fields, b"POST")
         (agent,) = hub.get("agents")["agents"]
         self.assertEqual((agent["key"], agent["state"], agent["hardware"]), ("seed-77/5", "idle", {}))
-        self.assertIn("ended 1 links", hub.act("revocations", token_id="seed-77").data["done"])
+        self.assertIn("ended 1 link", hub.act("revocations", token_id="seed-77").data["done"])
         self.assertEqual((hub.get("agents")["agents"], worker.transport.aborted), ([], True))
 
     def test_survives_a_restart(self) -> None:

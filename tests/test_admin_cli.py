@@ -163,7 +163,7 @@ class CommandTests(SlimeTestCase):
         self.assertEqual(run("hub", "disconnect", "beta", "--admin", address), (0, "disconnected beta\n", ""))
         hub.wait_for_agent("beta", times=2)
         status, said, _ = run("hub", "revoke", "--admin", address, "beta")
-        self.assertEqual((status, said.startswith("revoked "), "ended 1 links" in said), (0, True, True))
+        self.assertEqual((status, said.startswith("revoked "), "ended 1 link" in said), (0, True, True))
         self.assertEqual(json.loads(run("hub", "status", "--json", "--admin", address)[1])["agents"], [])
         self.assertIn("ended 0 links", run("hub", "revoke", token("gamma", "g"), "--admin", address)[1])
         self.assertIn("revoked 0123456789abcdef", run("hub", "revoke", "0123456789abcdef", "--admin", address)[1])

@@ -10,10 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from slime.agent.findings import Finding, Grade, admitted, answered, hub_findings, token_finding, unanswered, unreached
 from slime.agent.link import LinkEnd
 from slime.agent.visit import Visit
+from slime.seed.tokens import mint_seed
 from slime.tokens import NONCE_BYTES, AgentClaims, mint
 
 NOW = 1_700_000_000.0
 TOKEN = mint(b"secret", AgentClaims("t1", "desk"), b"n" * NONCE_BYTES)
+SEED = mint_seed(b"secret", 1, AgentClaims("", "desk"), b"n" * NONCE_BYTES)
 
 
 class FindingTests(SynchronousTestCase):
@@ -29,7 +31,8 @@ class FindingTests(SynchronousTestCase):
             (TOKEN[:-1], Grade.BAD, "its end is missing"),
             (TOKEN[:9], Grade.BAD, "its end is missing"),
             (TOKEN + "a", Grade.BAD, "this is none"),
-            ("ABCDEFGH" * 8, Grade.BAD, "this is none"),
+            ("ABCDEFG1" * 8, Grade.BAD, "this is none"),
+            (SEED, Grade.BAD, "it looks like one of the seed's"),
         ):
             finding = token_finding(token)
             self.assertEqual((finding.grade, part in finding.text), (grade, True), finding)

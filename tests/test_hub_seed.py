@@ -285,6 +285,24 @@ class FlowTests(Case):
         self.hub.clock.advance(0)
         self.assertFalse(application.transport.paused)
 
+    def test_slow_upstream(self) -> None:
+        """A worker reads as slowly as its upstream does, and is not taken for an application that has gone astray."""
+        for length in (655360, 200_000):  # one is not all on its way, the other is
+            self.worker.waiting.transport.reading = False
+            application = self.ask(b"/up", b"Content-Length: %d" % length, method=b"POST")
+            body = b"x" * length
+            application.send(*(body[start : start + 65536] for start in range(0, min(length, 393216), 65536)))
+            self.hub.wait(300)
+            self.assertFalse(self.worker.waiting.gone)
+            self.worker.waiting.transport.reading = True
+            self.worker.waiting.transport.take()
+            self.hub.clock.advance(0)
+            application.send(body[393216:])
+            self.assertTrue(self.worker.waiting.response().body.endswith(body))
+            self.worker.submit(b"HTTP/1.1 204 No Content\r\n\r\n")
+            self.assertEqual(application.response().status, 204)
+            self.worker.accept()
+
 
 class LossTests(Case):
     """What goes wrong."""

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from slime.agent.visit import Visit
+from slime.seed.tokens import is_like_seeds
 from slime.tokens import TokenError, Truncated, check_whole
 from slime.values import TUNNEL_PATH
 from slime.websocket import printable
@@ -54,6 +55,8 @@ def token_finding(token: str) -> Finding:
     except Truncated:
         return _bad("token", "its end is missing; copy it whole, as `slime hub register` printed it")
     except TokenError:
+        if is_like_seeds(token):
+            return _bad("token", "it looks like one of the seed's, for its agents; make one by `slime hub register`")
         return _bad("token", "this is none; those of `slime hub register` begin with slime1_")
     return Finding(Grade.GOOD, "token", "it is whole")
 

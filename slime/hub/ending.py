@@ -134,5 +134,5 @@ class Endable:
     def _expired(self) -> None:
         if self._parser.mid_message and not self.inlet.pauses & UPLOAD:
             self._refuse(BadMessage(ErrorCode.REQUEST_TIMEOUT, "the request stopped arriving"))
-        elif self.inlet.wait is not Wait.BODY:
+        elif self.inlet.wait is not Wait.BODY and not (self.outlet.is_patient and self.outlet.is_blocked):
             self.close_gently()

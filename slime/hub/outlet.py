@@ -62,7 +62,10 @@ class Outlet:
 
     :ivar is_blocked: whether the transport's buffer is full; what is written then waits here.
     :ivar write: takes bytes to be sent, in order, now or when the work that goes on is done.
+    :ivar is_patient: whether the other side may read as slowly as it likes: it is an agent, with an upstream behind it.
     """
+
+    is_patient = False
 
     def __init__(self, owner: Owner, transport: Any, seconds: Callable[[], float], corks: Corks) -> None:
         self.is_blocked = False
@@ -222,7 +225,7 @@ class Outlet:
         The transport's buffer empties in lumps as large as the kernel's, which a slow reader may take minutes for;
         so the kernel is asked.
         """
-        if not self.is_blocked and self._ending is Ending.NONE:
+        if self._ending is Ending.NONE and (self.is_patient or not self.is_blocked):
             return False
         left = sockets.unsent(self._transport.fileno())
         if left != self._unsent:
@@ -236,6 +239,6 @@ class Outlet:
 
         :param rate: bytes a second.
         """
-        unread = self.is_blocked or self._ending is not Ending.NONE
+        unread = self._ending is not Ending.NONE or (self.is_blocked and not self.is_patient)
         passed = sockets.passed(self._transport.fileno()) if unread and rate else None
         return 0.0 if passed is None else self._pace.measure(READER, now, passed[0], rate)

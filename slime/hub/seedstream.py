@@ -50,7 +50,8 @@ def reply(request: StreamedRequest, status: int, text: bytes = b"") -> None:
 
 
 def watch_over(call: StreamedRequest) -> None:
-    """A worker may say nothing for as long as it likes, but its machine has to be there."""
+    """A worker may say and read nothing for as long as its upstream likes; but its machine has to be there."""
+    call.channel.outlet.is_patient = True
     transport: Any = call.channel.transport
     notice_death(transport.fileno())
 

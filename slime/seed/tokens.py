@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
@@ -31,13 +32,14 @@ from slime.tunnel.text import make_printable
 if TYPE_CHECKING:
     from slime.seed.protobuf import Field
 
-__all__ = ["ID_PREFIX", "mint_seed", "verify_seed"]
+__all__ = ["ID_PREFIX", "is_like_seeds", "mint_seed", "verify_seed"]
 
 #: Begins the ids of these tokens here, so that none is that of a token of slime's own.
 ID_PREFIX = "seed-"
 
 MAX_TOKEN_CHARS = 16384
 _TAG_BYTES = 16
+_LOOK = re.compile(r"[A-Za-z2-7]{45,}")
 _KEY_BYTES = 32
 _ID, _NAME, _EXPIRES, _PATHS, _SCOPES = range(1, 6)
 
@@ -67,6 +69,11 @@ def verify_seed(secret: bytes, token: str, now: float) -> AgentClaims:
     if claims.expires is not None and now >= claims.expires:
         raise Expired(f"the token {claims.token_id} of {claims.name} has expired")
     return claims
+
+
+def is_like_seeds(token: str) -> bool:
+    """Whether this may be one of these tokens, as far as one can see without the secret."""
+    return _LOOK.fullmatch(token) is not None
 
 
 def _key(secret: bytes) -> bytes:

@@ -206,7 +206,7 @@ class ActionTests(PageCase):
         button.click()
         self.assertEqual((button.text, self.browser.text("#sheet-said")), ("Revoke token: sure?", ""))
         button.click()
-        self.browser.wait_for("#sheet-said", "and ended 1 links.")
+        self.browser.wait_for("#sheet-said", "and ended 1 link.")
         self.wait_for_row("berlin", "gone")
         self.browser.wait_for("#journal-rows", "Token revoked: ")
 

@@ -64,7 +64,7 @@ class Actions:
             self._expel(token_id)
             raise self._not_kept("the token is void until the hub ends, and then not", error) from None
         ended = self._expel(token_id)
-        return self._done("revoked", None, token_id, f"{token_id}, and ended {ended} links")
+        return self._done("revoked", None, token_id, f"{token_id}, and ended {ended} link{'' if ended == 1 else 's'}")
 
     def revoke_text(self, token: str) -> str:
         """As :meth:`revoke`, for the text of a token."""
