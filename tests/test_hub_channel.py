@@ -431,6 +431,16 @@ class PipeliningTests(AgentTestCase):
         self.app.get(b"/")
         self.assertTrue(self.app.responses()[-1].complete)
 
+    def test_reads_no_more(self) -> None:
+        """The hub cuts it off, and does not say that it left."""
+        self.app.transport.reading = False
+        self.app.get()
+        self.agent.head(b"200 OK", 2 * LARGE)
+        self.agent.data(b"x" * LARGE)
+        self.hub.wait(62)
+        self.assertEqual(self.app.transport.ended, "abort")
+        self.assertEqual([exchange.outcome for exchange in self.hub.finished], ["too-slow"])
+
     def test_not_idle_while_answers_are_read(self) -> None:
         """Somebody slow is not taken for somebody silent."""
         self.app.transport.reading = False
