@@ -431,6 +431,28 @@ class PipeliningTests(AgentTestCase):
         self.app.get(b"/")
         self.assertTrue(self.app.responses()[-1].complete)
 
+    def test_date(self) -> None:
+        """Who has a clock dates what has no date, the upstream's answers and its own (RFC 9110 section 6.6.1)."""
+        self.hub.clock.advance(86400)
+        date = b"Fri, 02 Jan 1970 00:16:40 GMT"
+        self.app.get()
+        self.agent.answer()
+        self.app.get()
+        self.agent.started()
+        self.agent.head(b"200 OK\r\ndAtE: yesterday", 0)
+        self.app.send(b"nonsense\r\n")
+        self.assertEqual([one.field(b"date") for one in self.app.responses()], [date, b"yesterday", date])
+
+    def test_reads_no_more(self) -> None:
+        """The hub cuts it off, and does not say that it left."""
+        self.app.transport.reading = False
+        self.app.get()
+        self.agent.head(b"200 OK", 2 * LARGE)
+        self.agent.data(b"x" * LARGE)
+        self.hub.wait(62)
+        self.assertEqual(self.app.transport.ended, "abort")
+        self.assertEqual([exchange.outcome for exchange in self.hub.finished], ["too-slow"])
+
     def test_not_idle_while_answers_are_read(self) -> None:
         """Somebody slow is not taken for somebody silent."""
         self.app.transport.reading = False

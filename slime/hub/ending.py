@@ -90,8 +90,10 @@ class Endable:
 
     def check(self, now: float) -> None:
         """The sweep calls this once a second: enforce what has run out."""
-        if self.inlet.hung_up() or self.outlet.stalled(now, self.limits):
+        if self.inlet.hung_up():
             self.abortConnection()
+        elif self.outlet.stalled(now, self.limits):
+            self._stop("none of the answer was read for --send-timeout")
         elif self._successor is not None:
             self._successor.check(now)
         elif self._closing:
@@ -122,14 +124,15 @@ class Endable:
     def _check_pace(self, now: float) -> None:
         grace = self.limits.rates.grace
         if self.reading_lag(now) > grace:
-            self._give_up("the answer is read more slowly than --min-rate")
-            self.abortConnection()
+            self._stop("the answer is read more slowly than --min-rate")
         elif self.sending_lag(now) > grace:
             self._refuse(BadMessage(ErrorCode.TOO_SLOW, "the request arrives more slowly than --min-rate"))
 
-    def _give_up(self, detail: str) -> None:
+    def _stop(self, detail: str) -> None:
+        """Cut the connection of an application that does not read; whoever serves it hears why."""
         if self._request is not None:
             self._request.body_failed(BadMessage(ErrorCode.TOO_SLOW, detail))
+        self.abortConnection()
 
     def _expired(self) -> None:
         if self._parser.mid_message and not self.inlet.pauses & UPLOAD:

@@ -190,7 +190,7 @@ class StreamedRequest(OrdinaryRequest):
         :param length: bytes of body to come, or ``None`` when not known.
         """
         self.answer_started = True
-        fields = [*head.fields, *self._framing(head.status, length)]
+        fields = [*head.fields, *self.site.missing_date(head.fields), *self._framing(head.status, length)]
         self.channel.outlet.write(response_block(head.status, head.reason, fields))
 
     def _framing(self, status: int, length: int | None) -> Fields:

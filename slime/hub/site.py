@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IProtocol
 from twisted.internet.task import Cooperator
 from twisted.logger import Logger
+from twisted.web.http import datetimeToString
 from twisted.web.server import Site
 
 from slime.direct import Corks
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
     from twisted.web.resource import IResource
     from twisted.web.server import Request
+
+    from slime.http.fields import Fields
 
 __all__ = ["GatewaySite"]
 
@@ -69,6 +72,8 @@ class GatewaySite(Site):
         self.refused = Refused()
         self._strangers = Strangers(limits.max_strangers, limits.proxies)
         self._waiting: list[Deferred[None]] = []
+        self._dated = -1
+        self._date: Fields = []
 
     # -- what Twisted's Site does ------------------------------------------------------------------------------------
 
@@ -100,6 +105,16 @@ class GatewaySite(Site):
         channel.site = self
         channel.requestFactory = self.requestFactory
         return channel
+
+    def missing_date(self, fields: Fields) -> Fields:
+        """The ``Date`` that an answer without one gets from whoever has a clock (RFC 9110 section 6.6.1)."""
+        for name, _ in fields:
+            if len(name) == 4 and name.lower() == b"date":
+                return []
+        now = int(self.seconds())
+        if now != self._dated:
+            self._dated, self._date = now, [(b"Date", datetimeToString(now))]
+        return self._date
 
     def segments(self, path: bytes) -> list[bytes]:
         """The parts of a path, as resources know them."""
