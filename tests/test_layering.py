@@ -1,4 +1,4 @@
-"""Who may import whom: the rules of the house, read off the source."""
+"""Who may import whom, and how long things may be: the rules of the house, read off the source."""
 
 from __future__ import annotations
 
@@ -162,3 +162,24 @@ def pure(found: Import) -> bool:
     if within(found.name, IMPURE) or top in IMPURE:
         return False
     return top in sys.stdlib_module_names or within(found.name, PURE_MAY_IMPORT.get(found.importer, ()))
+
+
+class SizeTests(SynchronousTestCase):
+    """Nothing is so long that it has to be read twice. What is said in CONTRIBUTING.rst is the aim; this is the end."""
+
+    LINES = (((ast.FunctionDef, ast.AsyncFunctionDef), 40), ((ast.ClassDef,), 260))
+    MODULE = 400
+    #: A table, and what tests alone read.
+    EXEMPT = {"slime.settings", "slime.testing_upstream"}
+
+    def test_functions_and_classes(self) -> None:
+        for name, tree in MODULES.items():
+            for kinds, most in self.LINES:
+                for node in ast.walk(tree):
+                    if isinstance(node, kinds):
+                        self.assertLessEqual(node.end_lineno - node.lineno, most, f"{name}: {node.name}")
+
+    def test_modules(self) -> None:
+        for path in ROOT.glob("slime/**/*.py"):
+            if module_name(path) not in self.EXEMPT:
+                self.assertLessEqual(len(path.read_text("utf-8").splitlines()), self.MODULE, path.name)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from slime.hub.exchange import Exchange
-    from slime.hub.pool import AgentLink
+    from slime.hub.roster import AgentLink
 
 __all__ = ["AgentJoined", "AgentLeft", "ExchangeBegan", "ExchangeEnded", "Herald", "HubEvent"]
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
-from slime.errors import BadMessage, ErrorCode, RemoteProtocolError
-from slime.http.forwarding import Added, client_response_fields
-from slime.http.head import Fields, ResponseHead
+from slime.errors import BadMessage, ErrorCode
+from slime.http.forwarding import Added
+from slime.http.head import Fields
 from slime.hub.answers import Trouble
-from slime.hub.heads import read_head
+from slime.hub.heads import answer_head
 from slime.hub.seats import Ticket, scope_path
 from slime.hub.terms import ExchangePolicy, Wishes
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wishes"]
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
-BODILESS = frozenset({204, 304})
 QUEUED_HIGH = 128 * 1024
 #: Bytes of a body kept until its request has begun: all that credit and queues let pass before that.
 UNSTARTED_BODY = 512 * 1024
@@ -249,7 +248,7 @@ class Exchange:
 
         :raises RemoteProtocolError: the head is not what an agent may send.
         """
-        head = self._validated(frame)
+        head = answer_head(frame, self.request.method, self._added())
         if self._stage is _OVER:
             return
         if frame.interim:
@@ -260,15 +259,6 @@ class Exchange:
         self._kept = None
         self.status = head.status
         self.request.answer_head(head, frame.length)
-
-    def _validated(self, frame: Head) -> ResponseHead:
-        head = read_head(frame)
-        if frame.interim is not (head.status < 200) or head.status == 101:
-            raise RemoteProtocolError(f"a response head with status {head.status} does not belong here")
-        if frame.length != 0 and not frame.interim and (self.request.method == b"HEAD" or head.status in BODILESS):
-            raise RemoteProtocolError("a body where there can be none")
-        fields = client_response_fields(head, self._added(), self.request.method)
-        return ResponseHead(b"1.1", head.status, head.reason, fields)
 
     def _added(self) -> Added:
         link = self.link

@@ -16,7 +16,7 @@ from slime.tunnel.text import make_printable
 
 if TYPE_CHECKING:
     from slime.hub.links import HubLink
-    from slime.hub.pool import AgentLink
+    from slime.hub.roster import AgentLink
 
 __all__ = ["TEXT_SHOWN", "AgentInfo", "ExchangeInfo", "address_text", "bounded", "phase_of"]
 

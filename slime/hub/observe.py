@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from slime.hub.answers import Answered
     from slime.hub.exchange import Exchange
     from slime.hub.links import HubLink
-    from slime.hub.pool import AgentLink
+    from slime.hub.roster import AgentLink
 
 __all__ = ["BOUNDS", "Happening", "Histogram", "Observer", "failures", "quantile"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.logger import Logger
@@ -17,10 +17,11 @@ from twisted.python.failure import Failure
 from slime.errors import ErrorCode, LocalProtocolError
 from slime.hub.answers import Trouble
 from slime.hub.dispatch import Dispatcher
-from slime.hub.exchange import Exchange, StreamLink
+from slime.hub.exchange import Exchange
 from slime.hub.laggards import Laggards
 from slime.hub.patience import PatienceWheel
-from slime.hub.seats import Assignment, Decision, Rights, Seat
+from slime.hub.roster import LinkWatcher, Roster
+from slime.hub.seats import Assignment, Decision, Seat
 from slime.hub.terms import PoolLimits
 
 if TYPE_CHECKING:
@@ -31,44 +32,7 @@ if TYPE_CHECKING:
 #: Seconds that an agent has to give back a slot that was made free for somebody who did not ask to wait.
 ROOM_PATIENCE = 2.0
 
-__all__ = ["AgentLink", "AgentPool", "LinkWatcher", "PoolLimits", "Tally"]
-
-
-class AgentLink(StreamLink, Protocol):
-    """What the pool needs of a link.
-
-    :ivar key: whose it is.
-    :ivar prefetch: requests the agent holds in advance at most.
-    """
-
-    key: str
-    prefetch: int
-
-    @property
-    def rtt(self) -> float | None:
-        """The round trip in seconds, if it has been measured."""
-
-    def fence(self) -> None:
-        """A newer link of the same agent has come: end this one at once."""
-
-    def drain(self) -> None:
-        """Tell the agent that the hub takes its leave."""
-
-    def end(self) -> None:
-        """Close the link in good order."""
-
-    def when_gone(self) -> Deferred[None]:
-        """Fires when the connection is closed."""
-
-
-class LinkWatcher(Protocol):
-    """Somebody who wants to know who comes and goes."""
-
-    def joined(self, link: AgentLink) -> None:
-        """An agent has linked."""
-
-    def left(self, link: AgentLink) -> None:
-        """Its link is gone, or another one of the same agent has taken its place."""
+__all__ = ["AgentPool", "PoolLimits", "Tally"]
 
 
 @dataclass(slots=True)
@@ -83,7 +47,7 @@ class Tally:
     asked_back: int = 0
 
 
-class AgentPool:
+class AgentPool(Roster):
     """Every linked agent, every waiting and every running exchange."""
 
     _log = Logger()
@@ -95,6 +59,7 @@ class AgentPool:
         on_finished: Callable[[Exchange], None],
         watcher: LinkWatcher | None = None,
     ) -> None:
+        super().__init__(Dispatcher(limits.balance), limits.prefetch, watcher)
         self.policy = limits.exchange
         self.limits = limits
         self.draining = self.leaving = False
@@ -102,12 +67,7 @@ class AgentPool:
         self._clock = clock
         self._limits = limits
         self._on_finished = on_finished
-        self._watcher = watcher
-        self._drained: set[str] = set()
         self._admission = DeferredSemaphore(limits.concurrent or 1)
-        self._dispatcher = Dispatcher(limits.balance)
-        self._seats: dict[str, Seat] = {}
-        self._departing: dict[AgentLink, Seat] = {}
         self._arrived = clock.seconds() + limits.arrival
         self._admitted: set[Exchange] = set()
         self._pending: dict[Exchange, Deferred[DeferredSemaphore]] = {}
@@ -256,75 +216,6 @@ class AgentPool:
         heads = [*islice(self._pending, 1), *(ticket.owner for ticket in self._dispatcher.heads)]
         return min(heads, key=_arrival, default=None)
 
-    # -- links ----------------------------------------------------------------------------------------------------
-
-    def join(self, link: AgentLink, rights: Rights, slots: int) -> None:
-        """An agent has linked. A link that the same agent had before is dead, whether it knows or not."""
-        former = self._seats.get(link.key)
-        if former is not None:
-            former.owner.fence()
-        seat = self._seats[link.key] = Seat(link, rights, slots, min(self._limits.prefetch, link.prefetch))
-        seat.drained = link.key in self._drained
-        seat.slots = 0 if seat.drained else slots
-        if self._watcher is not None:
-            self._watcher.joined(link)
-        self._perform(self._dispatcher.join(seat))
-
-    def leave(self, link: AgentLink) -> None:
-        """The link is gone. Its exchanges hear of it from the link."""
-        seat = self._departing.pop(link, None) or self._seat_of(link)
-        if seat is None:
-            return
-        if self._seats.get(link.key) is seat:
-            del self._seats[link.key]
-        self._dispatcher.leave(seat)
-        if self._watcher is not None:
-            self._watcher.left(link)
-
-    def depart(self, link: AgentLink) -> None:
-        """The agent is about to stop. What runs there, runs on, even if another one comes with its name."""
-        seat = self._seat_of(link)
-        if seat is not None:
-            self.resize(link, 0)
-            self._departing[link] = self._seats.pop(link.key)
-
-    def _seat_of(self, link: AgentLink) -> Seat | None:
-        seat = self._seats.get(link.key)
-        return seat if seat is not None and seat.owner is link else None
-
-    def resize(self, link: AgentLink, slots: int) -> None:
-        """The agent has so many slots now."""
-        seat = self._seat_of(link)
-        if seat is not None:
-            seat.offered = slots
-            self._perform(self._dispatcher.resize(seat, 0 if seat.drained else slots))
-
-    def drain_agent(self, key: str) -> bool:
-        """Give this agent nothing new until :meth:`undrain_agent`, even if it links anew; what runs there runs on.
-
-        :returns: whether there is such an agent.
-        """
-        seat = self._seats.get(key)
-        if seat is None:
-            return False
-        self._drained.add(key)
-        seat.drained = True
-        self._perform([*self._dispatcher.resize(seat, 0), *self._dispatcher.recall(seat)])
-        return True
-
-    def undrain_agent(self, key: str) -> bool:
-        """The agent may work again.
-
-        :returns: whether there is such an agent, or one that was drained and is gone.
-        """
-        known = key in self._drained
-        self._drained.discard(key)
-        seat = self._seats.get(key)
-        if seat is not None and seat.drained:
-            seat.drained = False
-            self._perform(self._dispatcher.resize(seat, seat.offered))
-        return known or seat is not None
-
     def release(self, exchange: Exchange) -> None:
         """The exchange's slot is free, and serves the next one at once."""
         seat = exchange.ticket.seat
@@ -333,16 +224,6 @@ class AgentPool:
             seat.rtt = seat.owner.rtt or 0.0
         self._perform(self._dispatcher.release(exchange.ticket))
         _forget(exchange)
-
-    @property
-    def seats(self) -> list[Seat]:
-        """All agents that are linked, as the dispatcher sees them; the owner of each is its link."""
-        return [*self._seats.values(), *self._departing.values()]
-
-    @property
-    def links(self) -> list[AgentLink]:
-        """All links that are up."""
-        return [seat.owner for seat in self.seats]
 
     # -- shutdown -------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
     from slime.hub.events import HubEvent
-    from slime.hub.pool import AgentLink, LinkWatcher
+    from slime.hub.roster import AgentLink, LinkWatcher
     from slime.settings import HubConfig
 
 __all__ = ["HubService", "build_hub"]
