@@ -196,6 +196,17 @@ class BodyTests(SlowTestCase):
             self.pass_time(0.5)
         self.assertEqual(self.slow.responses(), [])
 
+    def test_bursts(self) -> None:
+        """What came while it had no slot counts: who brings much at a time may pause for seconds."""
+        self.slow.send(request(b"/slow", b"Content-Length: 1000000", method=b"POST"))
+        self.sends(self.slow, b"x" * 64 * KIB)
+        self.alpha.started()
+        self.other(b"Slime-Block: 1")
+        self.pass_time(5.0)
+        self.assertEqual(self.slow.responses(), [])
+        self.pass_time(2.0)
+        self.assertEqual(self.slow.response().field(b"slime-error"), b"too-slow")
+
     def test_conversation(self) -> None:
         """Once the answer has begun nobody is late who says nothing."""
         self.upload(self.slow)

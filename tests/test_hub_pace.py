@@ -43,6 +43,13 @@ class PaceTests(SynchronousTestCase):
         self.lag(0.2, 1000)
         self.assertLess(max(self.lag(0.5, size) for size in (0, 1000) * 10), 0.25)
 
+    def test_in_bursts(self) -> None:
+        """A line that loses packets stands still for seconds."""
+        self.pace = Pace(SENDING)
+        self.lag(0.0, 0)
+        self.assertLess(max(self.lag(1.0, size) for size in (50_000, 0, 0, 0, 0, 0) * 5), 0.0)
+        self.assertGreater(self.lag(7.0, 0), 0.0)
+
     def test_ahead(self) -> None:
         """Who is quick may rest, but not for ever."""
         self.assertEqual(self.lag(1.0, 10**7), -20.0)

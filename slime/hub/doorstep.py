@@ -45,9 +45,9 @@ class Porch:
         else:
             size = self._enough if exchange.length is None else min(exchange.length, self._enough)
             request.receiver = step = Doorstep(self, exchange, size)
+            request.resume_body()
+            request.channel.sending_lag(self._laggards.clock.seconds())
             if exchange.length is None:
-                request.resume_body()
-                request.channel.sending_lag(self._laggards.clock.seconds())
                 self._wheel.start(step, self._laggards.patience.body)
 
     def _may_wait(self, exchange: Exchange) -> bool:

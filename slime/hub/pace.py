@@ -24,8 +24,8 @@ class Merit:
 READING = Merit(most=20.0, price=256.0)
 #: Bytes that kernels may have taken for an application that has read nothing yet.
 TAKEN = 256 * 1024
-#: Who sends a little now and then, but enough, need not fear the pauses.
-SENDING = Merit(most=0.5, price=4.0)
+#: Who sends a little now and then, but enough, need not fear the pauses: lines that lose packets make some of seconds.
+SENDING = Merit(most=6.0, price=4.0)
 
 
 @dataclass(frozen=True, slots=True)
