@@ -167,6 +167,26 @@ class LoopbackTests(SocketCase):
         self.assertEqual(self.sink.events, HEARD_OK)
         self.assertEqual(len(self.upstream.connections), 2)
 
+    async def test_said_while_nobody_looked(self) -> None:
+        """What an upstream says unasked, such as that its patience is over, answers no request that comes after it."""
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            server.settimeout(10)  # if it is to fail, then not by waiting for a second connection for ever
+            self.connect_to(f"127.0.0.1:{server.getsockname()[1]}")
+            self.upstream = ScriptedUpstream()
+            self.ask()
+            await self.sink.when(lambda: self.sink.events)
+            with server.accept()[0] as stale:
+                stale.send(OK)
+                await self.over()
+                stale.send(b"HTTP/1.1 408 Too Late\r\nContent-Length: 0\r\n\r\n")
+                self.ask(b"GET")
+                await self.sink.when(lambda: self.sink.events)
+                with server.accept()[0] as fresh:
+                    fresh.send(OK)
+                    await self.over()
+            self.assertEqual(self.sink.events, HEARD_OK)
+            await self.end_connections()
+
     async def test_reset_while_nobody_looked(self) -> None:
         """Nor is one that was reset."""
         with socket.create_server(("127.0.0.1", 0)) as server:

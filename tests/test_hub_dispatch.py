@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slime.errors import ErrorCode
 from slime.hub.dispatch import Dispatcher
 from slime.hub.seats import Assignment, Balance, Decision, Revocation, Rights, Seat, Ticket
+from slime.tunnel.connection import DEFAULT_LIMITS
 
 ANY = Rights()
 CHAT = Rights(scopes=frozenset({"chat"}))
@@ -227,6 +228,12 @@ class PrefetchTests(SynchronousTestCase):
         made = [one for each in waiting for one in self.dispatcher.enqueue(each)]
         self.assertEqual(made, [Assignment(one, seat, ahead=True) for one in waiting[:4]])
         self.assertEqual((self.dispatcher.waiting, seat.held, seat.room), (1, 4, 0))
+
+    def test_no_more_than_a_link_bears(self) -> None:
+        """However many slots an agent has, and however far away it is, its link can carry what it is given."""
+        seat = self.busy_seat(rtt=9.0, service_time=0.1, slots=4096)
+        self.assertLess(len(seat.tickets) + seat.room, DEFAULT_LIMITS.max_streams)
+        self.assertGreater(seat.room, 10_000)
 
     def test_switched_off(self) -> None:
         seat = self.busy_seat(prefetch=0)

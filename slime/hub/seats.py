@@ -15,6 +15,8 @@ WEIGHT = 0.2
 #: Service times for which an agent holds tickets beyond the round trip: what it could just finish in that time leaves
 #: it idle whenever anything is late, or one request shorter than the mean.
 RESERVE = 0.5
+#: Tickets that an agent has at most, when some are sent ahead: a link bears 20 000 streams, with those that just end.
+MOST = 16_384
 
 
 class Balance(Enum):
@@ -96,7 +98,7 @@ class Seat:
     def room(self) -> int:
         """Tickets that may be sent ahead now."""
         slots = self.slots
-        return slots * (1 + self.depth) - len(self.tickets) if slots else 0
+        return min(slots * (1 + self.depth), MOST) - len(self.tickets) if slots else 0
 
     @property
     def depth(self) -> int:

@@ -99,7 +99,7 @@ class UpstreamClient:
         :raises LocalProtocolError: the head cannot be sent as it is.
         """
         call = UpstreamCall(head, body_length, sink)
-        connection = self._pool.take(self._reactor.seconds(), for_certain=not call.repeatable)
+        connection = self._pool.take(self._reactor.seconds())
         if connection is not None:
             connection.begin(call)
         else:

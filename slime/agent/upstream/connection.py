@@ -112,9 +112,9 @@ class UpstreamConnection(Wire):
 
     # What the caller does.
 
-    def is_fresh(self, *, for_certain: bool) -> bool:
+    def is_fresh(self) -> bool:
         """Whether a request may be sent."""
-        return self._phase is Phase.IDLE and (not for_certain or self.is_silent())
+        return self._phase is Phase.IDLE and self.is_silent()
 
     def begin(self, call: UpstreamCall, waiting: Sequence[bytes] = ()) -> None:
         """Send a call's opening, and what of its body has come ``waiting`` already."""

@@ -10,8 +10,8 @@ __all__ = ["IdlePool", "Poolable"]
 class Poolable(Protocol):
     """A connection as the pool sees it."""
 
-    def is_fresh(self, *, for_certain: bool) -> bool:
-        """Whether it is open, as far as is known, or as far as can be known."""
+    def is_fresh(self) -> bool:
+        """Whether it is open and nothing has come by it, as far as can be known."""
 
     def close(self) -> None:
         """Close it in an orderly way."""
@@ -40,14 +40,11 @@ class IdlePool(Generic[_Connection]):
         else:
             connection.close()
 
-    def take(self, now: float, *, for_certain: bool) -> _Connection | None:
-        """A connection fit for use, or ``None``; those found unfit are closed.
-
-        :param for_certain: look at it twice, for a request that may not be repeated.
-        """
+    def take(self, now: float) -> _Connection | None:
+        """A connection fit for use, or ``None``; those found unfit are closed."""
         while self._since:
             connection, since = self._since.popitem()
-            if now - since < self._patience and connection.is_fresh(for_certain=for_certain):
+            if now - since < self._patience and connection.is_fresh():
                 return connection
             connection.close()
         return None
