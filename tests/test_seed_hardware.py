@@ -43,6 +43,12 @@ class HardwareTests(SynchronousTestCase):
         for name in ("NaN", "Infinity", "1e999"):
             self.assertEqual(hardware_in(b'{"MemoryUsableGB": %b}' % name.encode()), {})
 
+    def test_too_much(self) -> None:
+        """A hub remembers thousands of reports, so none may be long."""
+        report = read({"PlatformOS": "x" * 1000, "GPUNames": ["card" * 100] * 1000})
+        self.assertEqual((len(report["platform"]), len(report["gpus"])), (100, 32))
+        self.assertEqual(set(report["gpus"]), {"card" * 25})
+
     def test_no_report(self) -> None:
         """Nothing, or what is no object of JSON."""
         for body in (b"", b"{", b"[]", b"null", b"7", b"\xff", b"[" * 10_000, b'{"a": %b}' % (b"9" * 10_000)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -51,11 +52,20 @@ def main(arguments: Sequence[str]) -> None:
     react(lambda reactor: Deferred.fromCoroutine(_print(reactor, options.config)))
 
 
+def _say(finding: Finding) -> None:
+    try:
+        sys.stdout.write(f"{finding}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Nobody reads on (``| head``), so nothing is left to be flushed when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
 async def _print(reactor: Any, config: AgentConfig) -> None:
     grades = set()
     async for finding in examine(reactor, config):
-        sys.stdout.write(f"{finding}\n")
-        sys.stdout.flush()
+        _say(finding)
         grades.add(finding.grade)
     raise SystemExit(1 if Grade.BAD in grades else 0)
 

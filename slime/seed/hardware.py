@@ -11,6 +11,10 @@ __all__ = ["MAX_REPORT", "hardware_in"]
 #: Bytes of a report that are read.
 MAX_REPORT = 64 * 1024
 
+#: Graphics cards that are remembered of one machine, and characters of what each is called, at most: thousands of
+#: machines may report, and whoever does need not be friendly.
+MOST, LONGEST = 32, 100
+
 _GIB = 1024**3
 
 
@@ -31,7 +35,7 @@ def hardware_in(body: bytes) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return value[:LONGEST] if isinstance(value, str) else ""
 
 
 def _count(value: Any) -> int:
@@ -43,7 +47,7 @@ def _gibibytes(value: Any) -> int:
 
 
 def _texts(value: Any) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+    return [_text(item) for item in value[:MOST] if isinstance(item, str)] if isinstance(value, list) else []
 
 
 _MEMBERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {

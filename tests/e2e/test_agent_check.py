@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 from slime.demo.children import Child, leashed
 from slime.demo.fleet import PROGRAM
@@ -90,6 +93,17 @@ class CheckTests(SlimeTestCase):
         self.assertEqual(child.result(40), 1)
         self.assertIn("FAIL let in", " ".join(child.lines[2].split()))
         self.assertIn("what is there is no hub", child.lines[2])
+
+    def test_nobody_reads_on(self) -> None:
+        """Behind ``| head -1``: it ends without a word more."""
+        words = [sys.executable, "-m", "slime", "agent", "check", "--hub", "127.0.0.1:9", "--upstream", "127.0.0.1:9"]
+        with Popen(words, stdout=PIPE, stderr=PIPE, env={**os.environ, "SLIME_TOKEN": "none"}) as check:
+            assert check.stdout is not None
+            assert check.stderr is not None
+            check.stdout.readline()
+            check.stdout.close()
+            said = check.stderr.read()
+        self.assertEqual((said, check.returncode), (b"", 1))
 
     def test_tls(self) -> None:
         """Whose certificate it is, until when it is good, and why it is not believed."""
