@@ -307,6 +307,16 @@ class PrefetchTests(SynchronousTestCase):
         made = [self.dispatcher.release(next(iter(one.tickets))) for one in others]
         self.assertEqual(made, [[Revocation(held, seat)], []])
 
+    def test_asked_back_for_each_free_slot(self) -> None:
+        """An agent that comes with several slots gets as many of those that wait elsewhere, at once."""
+        busy = self.busy_seat(rtt=0.1, service_time=10.0, slots=4)
+        held = [ticket() for _ in range(4)]
+        for one in held:
+            self.dispatcher.enqueue(one)
+        self.assertEqual(busy.held, 4)
+        self.assertEqual(self.dispatcher.join(Seat(None, ANY, 3)), [Revocation(one, busy) for one in held[:0:-1]])
+        self.assertEqual(self.dispatcher.join(Seat(None, ANY, 2)), [Revocation(held[0], busy)])
+
     def test_recall(self) -> None:
         """Everything that may not be running is asked for, and nothing twice."""
         seat = self.busy_seat(service_time=1.0, rtt=9.0, slots=2)

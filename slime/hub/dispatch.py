@@ -199,7 +199,10 @@ class Dispatcher:
     def _call_back(self, free: Seat) -> list[Decision]:
         """One ticket for each free slot at most: the one that would start so much sooner here."""
         made: list[Decision] = []
-        while self._asked < sum(len(one.idle) for one in self._classes):
+        if not any(one.holders for one in self._classes):
+            return made
+        free_slots = sum(seat.free for one in self._classes for seat in islice(one.idle, LOOK))
+        while self._asked < free_slots:
             best = max(self._movable(free), key=_gain, default=None)
             if best is None or best[0] <= 0:
                 break
