@@ -111,8 +111,11 @@ class _Fleet:
         seconds = agent.provider.service_time(self.rng)
         agent.busy += seconds
         ticket.owner["ran"] = seconds
-        self._after(agent.provider.delay, self.dispatcher.started, ticket)
+        self._after(agent.provider.delay, self._started, ticket)
         self._after(seconds, self._finish, agent, ticket)
+
+    def _started(self, ticket: Ticket) -> None:
+        self._perform(self.dispatcher.started(ticket))
 
     def _finish(self, agent: _Agent, ticket: Ticket) -> None:
         agent.running = None

@@ -307,6 +307,42 @@ class PrefetchTests(SynchronousTestCase):
         made = [self.dispatcher.release(next(iter(one.tickets))) for one in others]
         self.assertEqual(made, [[Revocation(held, seat)], []])
 
+    def test_asked_back_for_each_free_slot(self) -> None:
+        """An agent that comes with several slots gets as many of those that wait elsewhere, at once."""
+        busy = self.busy_seat(rtt=0.1, service_time=10.0, slots=4)
+        held = [ticket() for _ in range(4)]
+        for one in held:
+            self.dispatcher.enqueue(one)
+        self.assertEqual(busy.held, 4)
+        self.assertEqual(self.dispatcher.join(Seat(None, ANY, 3)), [Revocation(one, busy) for one in held[:0:-1]])
+        self.assertEqual(self.dispatcher.join(Seat(None, ANY, 2)), [Revocation(held[0], busy)])
+
+    def test_another_one_if_that_has_begun(self) -> None:
+        """A slot stays free no longer because what was asked for began just then."""
+        busy = self.busy_seat(rtt=0.1, service_time=10.0, slots=2)
+        held = [ticket() for _ in range(2)]
+        for one in held:
+            self.dispatcher.enqueue(one)
+        self.assertEqual(self.dispatcher.join(Seat(None, ANY, 1)), [Revocation(held[1], busy)])
+        self.assertEqual(self.dispatcher.started(held[0]), [])
+        self.dispatcher.release(next(iter(busy.tickets)))
+        self.assertEqual(busy.held, 1)
+        more = ticket()
+        self.assertIsInstance(self.dispatcher.offer(more), Seat)
+        self.assertEqual(self.dispatcher.started(held[1]), [], "there is no free slot any more")
+        self.dispatcher.release(more)
+
+    def test_another_one_while_the_slot_is_free(self) -> None:
+        """The one before it in line, which has not begun."""
+        busy = self.busy_seat(rtt=25.0, service_time=10.0)
+        held = [ticket() for _ in range(3)]
+        for one in held:
+            self.dispatcher.enqueue(one)
+        busy.rtt = 0.1
+        self.assertEqual(self.dispatcher.join(Seat(None, ANY, 1)), [Revocation(held[2], busy)])
+        self.assertEqual(self.dispatcher.started(held[2]), [Revocation(held[1], busy)])
+        self.assertEqual((held[2].asked, held[2].begun), (False, True))
+
     def test_recall(self) -> None:
         """Everything that may not be running is asked for, and nothing twice."""
         seat = self.busy_seat(service_time=1.0, rtt=9.0, slots=2)
@@ -483,7 +519,7 @@ class DispatcherMachine(RuleBasedStateMachine):
         one = data.draw(st.sampled_from(self.asked))
         if begun:
             self.asked.remove(one)
-            self.dispatcher.started(one)
+            self.performed(self.dispatcher.started(one))
             return
         self.forget(one)
         self.performed(self.dispatcher.release(one))

@@ -66,6 +66,7 @@ class Dispatcher:
         for ticket in seat.tickets:
             self._unask(ticket)
             ticket.seat = None
+            ticket.begun = False
         seat.tickets.clear()
         self._note(seat)
         group.members -= 1
@@ -124,12 +125,18 @@ class Dispatcher:
             return []
         self._unask(ticket)
         ticket.seat = None
+        ticket.begun = False
         del seat.tickets[ticket]
         return self._fill(seat)
 
-    def started(self, ticket: Ticket) -> None:
-        """The ticket's request has begun: if it was asked for, it will not come back."""
+    def started(self, ticket: Ticket) -> list[Decision]:
+        """The ticket's request has begun: if it was asked for, it will not come back, but another one may instead."""
+        ticket.begun = True
+        if not ticket.asked:
+            return []
         self._unask(ticket)
+        free = self._choose(self._classes_for(ticket), self._rng)
+        return self._call_back(free) if free is not None else []
 
     def could_serve(self, ticket: Ticket) -> bool:
         """Is an agent connected that may serve this ticket, busy or not?"""
@@ -199,7 +206,10 @@ class Dispatcher:
     def _call_back(self, free: Seat) -> list[Decision]:
         """One ticket for each free slot at most: the one that would start so much sooner here."""
         made: list[Decision] = []
-        while self._asked < sum(len(one.idle) for one in self._classes):
+        if not any(one.holders for one in self._classes):
+            return made
+        free_slots = sum(seat.free for one in self._classes for seat in islice(one.idle, LOOK))
+        while self._asked < free_slots:
             best = max(self._movable(free), key=_gain, default=None)
             if best is None or best[0] <= 0:
                 break
@@ -213,7 +223,7 @@ class Dispatcher:
         """The ticket last in line at each agent that holds some, and the seconds it would gain at ``free``."""
         for group in self._classes:
             for seat in islice(group.holders, LOOK):
-                ticket = next((one for one in reversed(seat.tickets) if not one.asked), None)
+                ticket = next((one for one in reversed(seat.tickets) if not one.asked and not one.begun), None)
                 if ticket is None or seat is free or not free.rights.permit(ticket.scope, ticket.path):
                     continue
                 place = sum(1 for one in seat.tickets if not one.asked) - seat.slots

@@ -148,8 +148,8 @@ class AgentPool(Roster):
     def started(self, exchange: Exchange) -> None:
         """The upstream has begun: the wait for a slot is over, wherever it was spent."""
         exchange.started_at = self._clock.seconds()
-        self._dispatcher.started(exchange.ticket)
         self._patience.stop(exchange)
+        self._perform(self._dispatcher.started(exchange.ticket))
 
     def answering(self, exchange: Exchange) -> None:
         """The answer has begun."""

@@ -129,6 +129,7 @@ class Ticket:
     :ivar path: its path, without the query.
     :ivar seat: the agent that has it, if any.
     :ivar asked: has the agent been asked to give it back?
+    :ivar begun: has the agent said that it runs?
     :ivar queue: where it waits, if it does; the dispatcher's own.
     :ivar order: its place among all that ever came, the dispatcher's own as well; 0 before it has come.
     """
@@ -138,6 +139,7 @@ class Ticket:
     path: str
     seat: Seat | None = None
     asked: bool = False
+    begun: bool = False
     queue: Any = field(default=None, repr=False)
     order: int = field(default=0, repr=False)
 
