@@ -88,9 +88,10 @@ class PaceTests(SynchronousTestCase):
 
     def test_before_its_time(self) -> None:
         """What passed before it was waited for counts, but for what nobody need have read."""
-        self.pace.begin("somebody", seen=self.count + TAKEN)
-        self.assertEqual(self.lag(1.0, TAKEN), 0.0)
-        self.pace.begin("somebody", seen=self.count)
+        self.count = 0
+        self.pace.begin("somebody", taken=TAKEN)
+        self.assertEqual([self.lag(1.0, TAKEN // 2), self.lag(0.5, 0), self.lag(0.5, TAKEN // 2)], [0.0, 0.5, 0.0])
+        self.pace.begin("somebody", taken=TAKEN)
         self.assertLess(self.lag(1.0, 10**7), -19.0)
 
 

@@ -80,7 +80,7 @@ class Outlet:
         self._progress = 0.0
         self._unsent = 0
         self._pace = Pace(READING)
-        self._pace.begin(READER, seen=TAKEN)
+        self._pace.begin(READER, taken=TAKEN)
         self._spool: Spool | None = None
         self._spooled = self._weight = 0
         self._registered = True
