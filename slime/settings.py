@@ -477,7 +477,8 @@ class RegisterConfig(HubSecret):
     )
     scope_paths: tuple[str, ...] = row(
         values.SCOPE_PATHS, (), TOKENS,
-        "Paths the agent serves, exact (/v1/models) or whole trees (/v1/*); every path unless given.",
+        "Paths the agent serves, exact (/v1/models) or whole trees (/v1/*), with or without the first slash; every "
+        "path unless given.",
         seed="scopePaths", environ=("SCOPE_PATHS", "SCOPEPATHS"),
     )
     agents_of: str = row(

@@ -202,7 +202,7 @@ class RegisterTests(Case):
 
     def test_claims(self) -> None:
         """The token says what the options said."""
-        claims = self.register("--name", "my agent", "--scopePaths", "/v1/*,/x", "--scopes", "gpu", "--scopes", "b")
+        claims = self.register("--name", "my agent", "--scopePaths", "/v1/*,x", "--scopes", "gpu", "--scopes", "b")
         self.assertEqual(claims.name, "my agent")
         self.assertEqual(claims.scope_paths, ("/v1/*", "/x"))
         self.assertEqual(claims.scopes, ("gpu", "b"))
