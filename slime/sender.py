@@ -67,14 +67,22 @@ class Sender:
     def schedule_gathered(self) -> None:
         """As :meth:`schedule`; but if there are very many such messages, wait for what else may come.
 
-        :data:`GATHER` bounds their number in the long run, and so the wait.
+        :data:`GATHER` bounds their number in the long run, and each wait.
         """
-        if self._call is None:
-            now = self._clock.seconds()
-            due = max(self._next_gathered, now - BURST * GATHER)
-            self._next_gathered = due + GATHER
-            self._at_leisure = due > now
+        call = self._call
+        if call is not None and not self._at_leisure:
+            return
+        now = self._clock.seconds()
+        # What else was sent may have taken earlier ones along, whose time has not come yet.
+        due = min(max(self._next_gathered, now - BURST * GATHER), now + GATHER)
+        if call is None:
             self._call = self._clock.callLater(max(0.0, due - now), self._turn_ended)
+        elif call.getTime() > due:
+            call.reset(max(0.0, due - now))
+        else:
+            return
+        self._next_gathered = due + GATHER
+        self._at_leisure = due > now
 
     def flush(self) -> None:
         """Write what may go now, and resume the streams whose queues that made short."""

@@ -270,6 +270,31 @@ class SendingTests(SynchronousTestCase):
         client.send(one)
         self.assertEqual(heard(), [[one]])
 
+    def test_taken_along(self) -> None:
+        """However many were taken along before their time, the next one waits no longer than the first."""
+        client, server, clock = self.wire.client, self.wire.server, self.wire.clock
+        pieces: list[Frame] = []
+        server.frames_received = lambda frames: pieces.extend(frame for frame in frames if type(frame) is Data)
+        for _ in range(100 * BURST):
+            client.send(Data(1, b"one"))
+            client.send(Drain())
+            self.wire.settle()
+        pieces.clear()
+        client.send(Data(1, b"last"))
+        clock.advance(GATHER)
+        self.wire.settle()
+        self.assertEqual(pieces, [Data(1, b"last")])
+
+    def test_leisure_does_not_hold_pieces(self) -> None:
+        """What is in no hurry at all leaves with a small piece, not the piece with it."""
+        client, server = self.wire.client, self.wire.server
+        messages: list[list[Frame]] = []
+        server.frames_received = messages.append
+        client.send_at_leisure(Started(1))
+        client.send(Data(2, b"word"))
+        self.wire.settle()
+        self.assertEqual(messages, [[Started(1), Data(2, b"word")]])
+
     def test_both_directions_and_sizes(self) -> None:
         for size in (1, 113, 114, 200, 5000, 65536):
             for sender, receiver in (
