@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from functools import cache
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,8 +17,10 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 @cache
 def browser() -> Browser:
-    """One browser for all tests; it ends with its driver, which ends with us."""
-    return Browser()
+    """One browser for all tests, which ends with them."""
+    made = Browser()
+    atexit.register(made.close)
+    return made
 
 
 class PageCase(SynchronousTestCase):
