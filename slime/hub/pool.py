@@ -65,7 +65,6 @@ class AgentPool(Roster):
         self.draining = self.leaving = False
         self.tally = Tally()
         self._clock = clock
-        self._limits = limits
         self._on_finished = on_finished
         self._admission = DeferredSemaphore(limits.concurrent or 1)
         self._arrived = clock.seconds() + limits.arrival
@@ -86,14 +85,14 @@ class AgentPool(Roster):
         exchange.queued_at = self._clock.seconds()
         if self.draining:
             exchange.fail(Trouble(ErrorCode.DRAINING))
-        elif not self._limits.concurrent:
+        elif not self.limits.concurrent:
             self._admit(exchange)
         elif self._admission.tokens:
             self._admission.acquire()
             self._admit(exchange)
         elif not exchange.wishes.block:
             exchange.fail(Trouble(ErrorCode.ALL_BUSY, "the hub runs as many requests as --concurrent allows"))
-        elif self.waiting >= self._limits.max_queue:
+        elif self.waiting >= self.limits.max_queue:
             exchange.fail(Trouble(ErrorCode.QUEUE_FULL))
         else:
             self._patience.start(exchange, exchange.wishes.patience)
@@ -111,7 +110,7 @@ class AgentPool(Roster):
             self._assign(exchange, seat)
         elif (patience := self._patience_of(exchange)) <= 0.0:
             exchange.fail(Trouble(seat))
-        elif self.waiting >= self._limits.max_queue:
+        elif self.waiting >= self.limits.max_queue:
             exchange.fail(Trouble(ErrorCode.QUEUE_FULL))
         else:
             self._patience.start(exchange, patience)
@@ -192,7 +191,7 @@ class AgentPool(Roster):
         self._patience.stop(exchange)
         if exchange in self._admitted:
             self._admitted.discard(exchange)
-            if self._limits.concurrent:
+            if self.limits.concurrent:
                 self._admission.release()
         self._on_finished(exchange)
         _forget(exchange)
