@@ -22,22 +22,26 @@ class DirectWriter:
 
     Only where nothing waits before it, so the order of bytes is kept, whoever else writes. A connection that turns
     out to be lost is left for the reactor to find, so that nobody hears of it in the middle of a write.
+
+    (``_tempDataBuffer`` is Twisted's own; a test holds it to what is said here.)
     """
 
-    __slots__ = ("_connection", "_transport")
+    __slots__ = ("_connection", "_send", "_transport")
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self._connection: Any = transport if isinstance(transport, Connection) else None
+        self._send = None if self._connection is None else self._connection.socket.send
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
-        connection = self._connection
-        if connection is not None and data and _is_clear(connection):
+        send, connection = self._send, self._connection
+        if send is not None and data and not (connection.dataBuffer or connection._tempDataBuffer):
             try:
-                sent = connection.socket.send(data)
+                sent = send(data)
             except OSError:
-                sent = 0  # there is no room, or the connection is lost: either is the transport's to see to
+                # There is no room, or the connection is lost or about to be: all that is the transport's to see to.
+                sent = 0
             if sent == len(data):
                 return
             data = data[sent:]
@@ -54,20 +58,6 @@ class DirectWriter:
             return False
         descriptor: int = connection.fileno()
         return descriptor >= 0 and not unsent(descriptor)
-
-
-def _is_clear(connection: Any) -> bool:
-    """Does nothing wait to be written, and may something be?
-
-    (``_tempDataBuffer`` and ``_writeDisconnecting`` are Twisted's own; a test holds them to what is said here.)
-    """
-    return not (
-        connection.dataBuffer
-        or connection._tempDataBuffer
-        or not connection.connected
-        or connection.disconnecting
-        or connection._writeDisconnecting
-    )
 
 
 class Cork:
@@ -95,6 +85,11 @@ class Cork:
         if pieces:
             self._pieces = []
             self._send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def turn_to(self, send: Callable[[bytes], object]) -> None:
+        """From now on, send by this."""
+        if self._send is not _nowhere:
+            self._send = send
 
     def drop(self) -> None:
         """Forget what has been collected, and whom it was for: nothing must be sent any more."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import sys
+from typing import Any
 
 from twisted.internet.main import installReactor
 from twisted.logger import Logger
@@ -17,6 +18,8 @@ __all__ = ["install"]
 if hasattr(select, "epoll"):
     from twisted.internet.epollreactor import EPollReactor
 
+    _READABLE = select.EPOLLIN
+
     class LeanReactor(EPollReactor):
         """Hands events to whoever they are for, and nothing else."""
 
@@ -25,19 +28,32 @@ if hasattr(select, "epoll"):
         def doPoll(self, timeout: float | None) -> None:
             """Wait for events, for ``timeout`` seconds at most, and have each handled.
 
-            (``_poller``, ``_selectables`` and ``_doReadOrWrite`` are Twisted's own; a test holds them to what is done
-            with them here.)
+            (``_poller``, ``_selectables``, ``_doReadOrWrite`` and ``_disconnectSelectable`` are Twisted's own; a test
+            holds them to what is done with them here.)
             """
             events = self._poller.poll(-1 if timeout is None else timeout, len(self._selectables))
-            find, handle = self._selectables.get, self._doReadOrWrite
+            find = self._selectables.get
             for descriptor, event in events:
                 selectable = find(descriptor)
                 if selectable is None:
                     continue  # closed by one before it
                 try:
-                    handle(selectable, descriptor, event)
+                    if event == _READABLE:
+                        self._read(selectable)
+                    else:
+                        self._doReadOrWrite(selectable, descriptor, event)
                 except Exception:
                     self._log.failure("an event of {selectable} could not be handled", selectable=selectable)
+
+        def _read(self, selectable: Any) -> None:
+            """Nearly every event is just this."""
+            try:
+                why = selectable.doRead()
+            except Exception as error:
+                self._log.failure("{selectable} could not read", selectable=selectable)
+                why = error
+            if why:
+                self._disconnectSelectable(selectable, why, True)
 
         doIteration = doPoll
 

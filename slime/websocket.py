@@ -83,8 +83,8 @@ class Phase(Enum):
     OVER = "over"
 
 
-# A member of an enumeration is looked up slowly, and this one for every read.
-_OVER = Phase.OVER
+# A member of an enumeration is looked up slowly, and these for every read.
+_OPENING, _OPEN, _OVER = Phase
 
 
 def harden(factory: WebSocketClientFactory | WebSocketServerFactory) -> None:
@@ -118,6 +118,7 @@ class HardenedWebSocket(_Base):
         self._clock = clock
         self._handshake_timeout = handshake_timeout
         self._phase = Phase.OPENING
+        self._read_at = clock.seconds()
         self._timer: IDelayedCall | None = None
         self._ping_payload: bytes | None = None
         self._pings_left = PING_ALLOWANCE
@@ -184,6 +185,7 @@ class HardenedWebSocket(_Base):
         """The transport is there, the WebSocket's handshake comes next."""
         self._timer = self._clock.callLater(self._handshake_timeout, self._late)
         super().connectionMade()
+        self._is_server = bool(self.factory.isServer)
         self._direct = DirectWriter(self.transport)
         if ITCPTransport.providedBy(self.transport):
             # autobahn means to do this as well, but reads its option before it has set it.
@@ -195,8 +197,12 @@ class HardenedWebSocket(_Base):
         """Bytes of the peer's; once the link is over only their end means something."""
         if self._phase is _OVER:
             return
+        self._read_at = self._clock.seconds()
         self.data += data
-        self._guarded(self.consumeData)
+        try:
+            self.consumeData()
+        except Exception as error:
+            self._failed(error)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone."""
@@ -211,15 +217,21 @@ class HardenedWebSocket(_Base):
 
     # -- what autobahn calls ---------------------------------------------------------------------------------
 
-    def processData(self) -> bool:
-        """Read one message, or let autobahn read what is not one; return whether to go on."""
-        if self._phase is _OVER:
-            return False
-        if self.current_frame is None:
-            read = plain_message(self.data, self.factory.isServer, MESSAGE_LIMIT)
+    def consumeData(self) -> None:
+        """Read whole messages, and let autobahn read what is none."""
+        while self._phase is _OPEN:
+            read = plain_message(self.data, self._is_server, MESSAGE_LIMIT) if self.current_frame is None else None
             if read is not None:
-                return self._message_read(*read)
-        return bool(super().processData())
+                payload, size = read
+                if size:
+                    self.data = self.data[size:]
+                    self.message_received(payload)
+                if not (size and self.data):
+                    return
+            elif not self.processData():
+                return
+        if self._phase is _OPENING:
+            super().consumeData()
 
     def onFrameBegin(self) -> None:
         """No plain message. Pieces of one are refused: autobahn would keep them without end."""
@@ -281,19 +293,12 @@ class HardenedWebSocket(_Base):
 
     # -- inside ----------------------------------------------------------------------------------------------
 
-    def _message_read(self, payload: bytes, size: int) -> bool:
-        if not size:
-            return False
-        self.data = self.data[size:]
-        self.message_received(payload)
-        return len(self.data) > 0
-
     def _late(self) -> None:
         self.fail(CloseCode.TIMEOUT, "the handshake is late")
 
     def _transmit(self, message: bytes) -> None:
         """Send one message; only while :attr:`alive`."""
-        key = b"" if self.factory.isServer else os.urandom(4)
+        key = b"" if self._is_server else os.urandom(4)
         start = message_start(len(message), key)
         self._direct.write(start + mask(message, key) if key else start + message)
 
@@ -326,10 +331,14 @@ class HardenedWebSocket(_Base):
     def _guarded(self, callback: Callable[..., object], *args: Any) -> None:
         try:
             callback(*args)
-        except RemoteProtocolError as error:
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, RemoteProtocolError):
             self.fail(CloseCode.PROTOCOL, str(error))
-        except Exception:
-            self._log.failure("link to {peer} failed", peer=self.peer)
+        else:
+            self._log.failure("link to {peer} failed", Failure(error), peer=self.peer)
             self.fail(CloseCode.INTERNAL, "internal error")
 
 

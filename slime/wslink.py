@@ -157,12 +157,6 @@ class TunnelProtocolMixin(HardenedWebSocket):
 
     # -- what the WebSocket calls ----------------------------------------------------------------------------
 
-    def dataReceived(self, data: bytes) -> None:
-        """Any bytes are a sign of life."""
-        if self._liveness is not None:
-            self._liveness.heard = self._clock.seconds()
-        super().dataReceived(data)
-
     def websocket_opened(self) -> None:
         """The greetings come next."""
         self._sender.start(self.transport)
@@ -174,7 +168,7 @@ class TunnelProtocolMixin(HardenedWebSocket):
         if self.tunnel.chatter != self._counted:
             self._count_control()
             frames = self._without_pongs(frames)
-        if self.tunnel.pending:
+        if self.tunnel.pending():
             self.schedule_flush()
         if frames:
             self.frames_received(frames)
@@ -212,6 +206,8 @@ class TunnelProtocolMixin(HardenedWebSocket):
 
     def _tick(self, liveness: Liveness) -> None:
         now = self._clock.seconds()
+        # Any bytes are a sign of life.
+        liveness.heard = max(liveness.heard, self._read_at)
         self._next_tick = None
         self.allow_pings()
         if self._growth is not None:

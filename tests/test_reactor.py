@@ -46,9 +46,17 @@ class LeanReactorTests(SynchronousTestCase):
     """One turn at a time, as with Twisted's own."""
 
     def setUp(self) -> None:
+        self.adopted: list[Noted] = []
+        self.addCleanup(self.close_all)
         self.reactor: Any = LeanReactor()
         self.addCleanup(self.reactor._poller.close)
         self.addCleanup(self.reactor.removeAll)
+
+    def close_all(self) -> None:
+        for protocol in self.adopted:
+            transport: Any = protocol.transport
+            if hasattr(transport, "socket"):  # one that is lost has none
+                transport.socket.close()
 
     def connection(self, protocol: Noted) -> socket.socket:
         """The far end of a connection to the protocol."""
@@ -57,6 +65,7 @@ class LeanReactorTests(SynchronousTestCase):
         with ours:
             ours.setblocking(False)
             self.reactor.adoptStreamConnection(ours.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: protocol))
+        self.adopted.append(protocol)
         return theirs
 
     def turn(self) -> None:

@@ -58,7 +58,6 @@ class ScriptedTunnel:
         self.controls.clear()
         return message or None
 
-    @property
     def pending(self) -> bool:
         return bool(self.controls or self.bodies)
 

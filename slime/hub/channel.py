@@ -148,10 +148,8 @@ class HttpChannel(RequestSide, Switchable, Endable):
         self.inlet.wait_for(_HEAD, self.limits.head_timeout)
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes from the application."""
-        if self._listener is not None:
-            self._listener.dataReceived(data)
-        elif not self._closing:
+        """Bytes from the application, as long as it speaks HTTP."""
+        if not self._closing:
             self._parser.feed(data)
             self._begun = 0
             self.site.corks.during(self._parse)

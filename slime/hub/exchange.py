@@ -270,8 +270,7 @@ class Exchange:
         if self._stage is _OVER:
             return
         request = self.request
-        request.answer_data(data)
-        if request.write_blocked and (self.switched or not request.spool(len(data))):
+        if request.answer_data(data) and (self.switched or not request.spool(len(data))):
             self._unread += len(data)
             self._keeper.laggards.watch(self)
         elif self.link is not None:

@@ -153,10 +153,15 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         self._corks.during(self._handle, frames)
 
     def _handle(self, frames: Sequence[Frame]) -> None:
+        exchanges = self._exchanges
         for frame in frames:
             if self._phase is not _OPEN:
                 return
-            _HANDLERS[type(frame)](self, frame)
+            if type(frame) is Data:
+                # Of all frames by far the most.
+                exchanges[frame.stream_id].response_data(frame.data)
+            else:
+                _HANDLERS[type(frame)](self, frame)
 
     def _hello(self, frame: Hello) -> None:
         if frame.check:
@@ -279,9 +284,6 @@ class HubLink(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[mis
         elif frame.length == 0:
             self._free(frame.stream_id).response_end([])
 
-    def _data(self, frame: Data) -> None:
-        self._exchanges[frame.stream_id].response_data(frame.data)
-
     def _end(self, frame: End) -> None:
         if frame.trailers and not are_trailers(frame.trailers):
             raise RemoteProtocolError("trailers that cannot be")
@@ -315,7 +317,6 @@ _HANDLERS: Mapping[type, Callable[[HubLink, Any], None]] = {
     Drain: HubLink._drain,
     Started: HubLink._started,
     Head: HubLink._head,
-    Data: HubLink._data,
     End: HubLink._end,
     Reset: HubLink._reset,
     Refused: HubLink._refused,

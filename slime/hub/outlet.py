@@ -72,9 +72,9 @@ class Outlet:
         self._owner: Owner | None = owner
         self._transport = transport
         self._seconds = seconds
-        self._cork = Cork(corks, self._send)
-        self.write = self._cork.write
         self._direct = DirectWriter(transport)
+        self._cork = Cork(corks, self._direct.write)
+        self.write = self._cork.write
         self._backlog: deque[bytes] = deque()
         self._ending = Ending.NONE
         self._progress = 0.0
@@ -86,13 +86,10 @@ class Outlet:
         self._registered = True
         transport.registerProducer(self, True)
 
-    def _send(self, data: bytes) -> None:
-        """Send bytes; while the application does not read they wait here, in order."""
-        if self.is_blocked:
-            self._backlog.append(data)
-            self._weight += len(data) + PIECE_COST
-        else:
-            self._direct.write(data)
+    def _keep(self, data: bytes) -> None:
+        """Let bytes wait here, in order, while the application does not read."""
+        self._backlog.append(data)
+        self._weight += len(data) + PIECE_COST
 
     # -- the transport's side -------------------------------------------------------------------------------------
 
@@ -100,6 +97,7 @@ class Outlet:
         """The transport's buffer is full (it says so with every write)."""
         if not self.is_blocked:
             self.is_blocked = True
+            self._cork.turn_to(self._keep)
             self._progress = self._seconds()
             if self._owner is not None:
                 self._owner.blocked()
@@ -113,6 +111,7 @@ class Outlet:
             self._give_back()
         if self.is_blocked:
             return
+        self._cork.turn_to(self._direct.write)
         self._pace.rest()
         if self._ending is not Ending.NONE:
             self._end_now()

@@ -206,13 +206,15 @@ class StreamedRequest(OrdinaryRequest):
                 self.persistent = False
         return fields + self._connection()
 
-    def answer_data(self, data: bytes) -> None:
-        """Some of the response's body; it is on its way in this turn of the reactor."""
+    def answer_data(self, data: bytes) -> bool:
+        """Some of the response's body; it is on its way in this turn of the reactor.
+
+        :returns: whether the application reads more slowly than it is written to.
+        """
         self.answer_bytes += len(data)
-        if self._answer_chunked:
-            self.channel.outlet.write(encode_chunk(data))
-        else:
-            self.channel.outlet.write(data)
+        outlet = self.channel.outlet
+        outlet.write(encode_chunk(data) if self._answer_chunked else data)
+        return outlet.is_blocked
 
     def spool(self, size: int) -> bool:
         """May so many bytes of body, written but not read yet, stay here, so that more can come?"""

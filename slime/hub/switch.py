@@ -59,7 +59,7 @@ class Switchable:
         self.inlet.wait = Wait.NOTHING
         self.outlet.release()
         self.site.lost(self)
-        self._listener = cast(Listener, protocol)
+        self._hand_to(cast(Listener, protocol))
         protocol.makeConnection(cast(ITransport, self.transport))
         self.inlet.resume(ANYTHING)
         return self._parser.detach()
@@ -72,12 +72,18 @@ class Switchable:
 
         :returns: the bytes that were read behind the head; the caller feeds them.
         """
-        self._listener = self._successor = successor
+        self._successor = successor
+        self._hand_to(successor)
         self._more_to_come = True
         self.inlet.outlives_goodbye = True
         alsoProvides(self, IHalfCloseableProtocol)
         self.inlet.resume(ANYTHING)
         return self._parser.detach()
+
+    def _hand_to(self, listener: Listener) -> None:
+        self._listener = listener
+        # The transport calls it there at once.
+        self.dataReceived = listener.dataReceived
 
     def end_half(self) -> None:
         """Close our half after what has been written; the application's goes on, unless TLS is in the way."""

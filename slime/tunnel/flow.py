@@ -80,10 +80,12 @@ class Window:
         :returns: the credit to grant now, mostly 0: half a window or ``GRANT`` at least, so that grants are few.
         :raises LocalProtocolError: more was used than had arrived.
         """
-        if size > self.held:
+        held = self.held - size
+        if held < 0:
             raise LocalProtocolError(f"{size} bytes consumed of {self.held} received")
-        self.held -= size
-        return self._due()
+        self.held = held
+        # Nearly always there is nothing to grant yet.
+        return self._due() if (self.size - self.available - held) * 2 >= self._least else 0
 
     def resize(self, size: int) -> int:
         """Make the window larger or smaller; a smaller one takes effect as bytes are used.

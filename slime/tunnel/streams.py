@@ -90,15 +90,17 @@ class Streams:
                 del self.live[stream_id]
 
     def consumed(self, stream_id: int, size: int) -> int:
-        """This end has used bytes it received; the credit that it grants for them now, mostly 0.
+        """This end has used ``size`` bytes of DATA it received, so that the peer may send more.
 
+        :returns: the credit that the peer is granted for them now, mostly 0.
         :raises LocalProtocolError: that is more than it received.
         """
         stream = self.live.get(stream_id)
         if stream is None or stream.phase in self._deaf:
             return 0
         credit = stream.window.consumed(size)
-        self._grant(stream_id, credit)
+        if credit:
+            self._grant(stream_id, credit)
         return credit
 
     def resize(self, stream_id: int, size: int) -> None:
