@@ -17,7 +17,7 @@ __all__ = ["Sender"]
 #: Seconds that something may wait for company, if it is in no hurry.
 LEISURE = 0.002
 #: Seconds for each message that holds nothing but small pieces of bodies, in the long run.
-GATHER = 0.001
+GATHER = 0.002
 #: As many of them may leave before their time.
 BURST = 8
 
