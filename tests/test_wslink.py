@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 from typing import Any
 
 from autobahn.twisted.websocket import (
@@ -11,6 +12,8 @@ from autobahn.twisted.websocket import (
     WebSocketServerFactory,
     WebSocketServerProtocol,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -21,6 +24,7 @@ from slime.errors import RemoteProtocolError
 from slime.sender import BURST, GATHER, LEISURE
 from slime.tunnel import Capacity, Data, Drain, Frame, Ping, Pong, Started, decode, encode
 from slime.websocket import CLOSE_TIMEOUT, PING_ALLOWANCE
+from slime.wsframe import mask, message_start
 from slime.wslink import SMALL, SUBPROTOCOL, CloseCode, TunnelProtocolMixin, harden
 
 URL = "ws://hub.example:80/v1/agent/tunnel"
@@ -409,6 +413,28 @@ class ReceivingTests(SynchronousTestCase):
         self.assertEqual(
             self.wire.server.told, [("frame", Capacity(1)), ("closed", "capacity of nobody", False)]
         )
+
+    @given(
+        st.lists(st.one_of(st.sampled_from([b"ping", b"pong"]), st.sampled_from([1, 100, 117, 60_000])), max_size=8),
+        st.lists(st.integers(0, 200_000), max_size=12),
+        st.binary(min_size=4, max_size=4),
+    )
+    def test_cut_anywhere(self, units: list[bytes | int], cuts: list[int], key: bytes) -> None:
+        """Whatever reads the bytes come in, every message is told, whole and in order, and nothing else."""
+        for end in (self.wire.server, self.wire.client):
+            masked = end is self.wire.server
+            wanted = [Data(at + 1, bytes(size)) for at, size in enumerate(units) if isinstance(size, int)]
+            texts = iter([encode(frame) for frame in wanted])
+            raw = b"".join(
+                message_start(len(text := next(texts)), key if masked else b"") + (mask(text, key) if masked else text)
+                if isinstance(unit, int) else frame_bytes(0x89 if unit == b"ping" else 0x8A, unit, masked)
+                for unit in units
+            )  # fmt: skip
+            end.told.clear()
+            for start, stop in pairwise([0, *sorted(cut for cut in cuts if cut < len(raw)), len(raw)]):
+                end.dataReceived(raw[start:stop])
+            end.allow_pings()
+            self.assertEqual(end.told, [("frame", frame) for frame in wanted])
 
     def test_rest_of_message_is_not_told_after_close(self) -> None:
         server = self.wire.server
