@@ -20,7 +20,7 @@ __all__ = ["REMEMBERED", "RequestHeads", "parsed", "passed_on"]
 #: Heads of requests, and heads of answers, that are remembered.
 REMEMBERED = 64
 
-#: Bytes of the longest head of a request that is.
+#: Bytes of the longest head that is; of an answer's, those of its fields' names and values.
 LONGEST = 4096
 
 Lines = tuple[tuple[bytes, bytes], ...]
@@ -70,10 +70,14 @@ class RequestHeads:
 
 def passed_on(head: ResponseHead, method: bytes) -> bytes:
     """The head of an answer to ``method`` as the hub is to have it."""
-    return _passed_on(head.version, (head.status, head.reason), tuple(head.fields), method)
+    size = len(head.reason) + sum([len(name) + len(value) for name, value in head.fields])
+    make = _known if size <= LONGEST else _passed_on
+    return make(head.version, (head.status, head.reason), tuple(head.fields), method)
 
 
-@lru_cache(REMEMBERED)
 def _passed_on(version: bytes, status: tuple[int, bytes], lines: Lines, method: bytes) -> bytes:
     fields = agent_response_fields(ResponseHead(version, *status, list(lines)), method)
     return serialise_response_head(ResponseHead(version, *status, fields))
+
+
+_known = lru_cache(REMEMBERED)(_passed_on)
