@@ -61,7 +61,8 @@ class Entry(NamedTuple):
     @property
     def trace(self) -> str:
         """The id of the trace it is a part of, if that was told."""
-        return trace_id(self.told.get(b"traceparent", b""))
+        parent = self.told.get(b"traceparent")
+        return trace_id(parent) if parent else ""
 
 
 def exchange_entry(when: float, exchange: Exchange) -> Entry:

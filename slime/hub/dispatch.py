@@ -307,10 +307,12 @@ def _soonest(classes: tuple[SeatClass, ...]) -> Seat | None:
         for seat in islice(group.roomy, LOOK):
             if (begins := seat.next_start) < start:
                 best, start = seat, begins
-    if best is None:
-        return None
-    soonest = min([seat.next_start for group in classes for seat in islice(group.busy, LOOK)])
-    return best if start <= TOO_LATE * soonest else None
+    if best is not None:
+        for group in classes:
+            for seat in islice(group.busy, LOOK):
+                if start > TOO_LATE * seat.next_start:
+                    return None
+    return best
 
 
 def _gain(move: tuple[float, Ticket]) -> float:

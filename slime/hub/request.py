@@ -197,21 +197,20 @@ class StreamedRequest(OrdinaryRequest):
         """As :meth:`answer_head`, of a head that is written but for the fields that are ``added`` behind it."""
         self.answer_started = True
         date = [] if start.dated else self.site.date()
-        fields = [*added, *date, *self._framing(start.status, length)]
+        fields = [*added, *date, *self._framing(start.status, length), *self._connection()]
         self.channel.outlet.write(start.text + rest_of_head(fields))
 
     def _framing(self, status: int, length: int | None) -> Fields:
-        fields: Fields = []
-        if self.method != b"HEAD" and status not in NO_BODY:
-            self._answer_delimited = length is not None or self.head.version == b"1.1"
-            if length is not None:
-                fields.append((b"Content-Length", b"%d" % length))
-            elif self._answer_delimited:
-                self._answer_chunked = True
-                fields.append((b"Transfer-Encoding", b"chunked"))
-            else:
-                self.persistent = False
-        return fields + self._connection()
+        if self.method == b"HEAD" or status in NO_BODY:
+            return []
+        self._answer_delimited = length is not None or self.head.version == b"1.1"
+        if length is not None:
+            return [(b"Content-Length", b"%d" % length)]
+        if self._answer_delimited:
+            self._answer_chunked = True
+            return [(b"Transfer-Encoding", b"chunked")]
+        self.persistent = False
+        return []
 
     def answer_data(self, data: bytes) -> None:
         """Some of the response's body; it is on its way in this turn of the reactor."""
@@ -286,7 +285,13 @@ class StreamedRequest(OrdinaryRequest):
 
     def _finish(self) -> None:
         self.finished = 1
-        self._cleanup()
+        if self.content is not None or self.producer is not None or self.notifications:
+            self._cleanup()
+            return
+        # What that comes to for a request that no ordinary resource has had to do with.
+        self.receiver = None
+        self.channel.requestDone(self)
+        del self.channel
 
     def _cleanup(self) -> None:
         self.receiver = None
