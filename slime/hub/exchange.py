@@ -209,12 +209,16 @@ class Exchange:
         self.agent_name, self.agent_key = link.agent_name, link.key
         self._stage = _RUNNING
         self._stream_id = link.open(self, ahead)
+        if self.length != 0:
+            self._send_what_is_here(link)
+
+    def _send_what_is_here(self, link: StreamLink) -> None:
         waiting = 0
         if self._kept:
             for data in self._kept:
                 waiting = link.send_body(self._stream_id, data)
             self._trim_kept()
-        if self._trailers is not None and self.length != 0:
+        if self._trailers is not None:
             link.end_body(self._stream_id, self._trailers)
         if waiting <= QUEUED_HIGH:
             self.request.resume_body()
