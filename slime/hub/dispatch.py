@@ -46,6 +46,7 @@ class Dispatcher:
         self._orders = count(1)
         self._idle_since = count()
         self._asked = 0
+        self._holding = 0
         self.waiting = 0
 
     # -- agents -----------------------------------------------------------------------------------------------------
@@ -100,9 +101,9 @@ class Dispatcher:
         seat = self._choose(classes, self._rng)
         if seat is not None:
             return self._seat(ticket, seat)
-        if not self._classes:
-            return ErrorCode.NO_AGENT
-        return ErrorCode.ALL_BUSY if classes else ErrorCode.NO_MATCH
+        if classes:
+            return ErrorCode.ALL_BUSY
+        return ErrorCode.NO_MATCH if self._classes else ErrorCode.NO_AGENT
 
     def enqueue(self, ticket: Ticket) -> list[Decision]:
         """Let the ticket wait: behind all that came before it, and before all that came later."""
@@ -165,18 +166,19 @@ class Dispatcher:
         """Keep the class's lists true after a change to one of its agents."""
         group, slots = seat.group, seat.slots
         taken = len(seat.tickets)
-        if 0 < slots <= taken:
+        if taken < slots:
+            group.busy.pop(seat, None)
+            group.roomy.pop(seat, None)
+            if seat not in group.idle:
+                group.idle[seat] = next(self._idle_since)
+        else:
             group.idle.pop(seat, None)
-            group.busy.setdefault(seat, None)
+            _keep(group.busy, seat, slots > 0)
             _keep(group.roomy, seat, seat.room > 0)
-            _keep(group.holders, seat, slots < taken)
-            return
-        for seats in (group.busy, group.roomy, group.holders):
-            seats.pop(seat, None)
-        if not slots:
-            group.idle.pop(seat, None)
-        elif seat not in group.idle:
-            group.idle[seat] = next(self._idle_since)
+        holds = 0 < slots < taken
+        if holds is not (seat in group.holders):
+            _keep(group.holders, seat, holds)
+            self._holding += 1 if holds else -1
 
     def _fill(self, seat: Seat) -> list[Decision]:
         """The seat changed: seat who waits, then send ahead, then call back who would gain."""
@@ -210,7 +212,7 @@ class Dispatcher:
     def _call_back(self, free: Seat) -> list[Decision]:
         """One ticket for each free slot at most: the one that would start so much sooner here."""
         made: list[Decision] = []
-        if not any(one.holders for one in self._classes):
+        if not self._holding:
             return made
         free_slots = sum(seat.free for one in self._classes for seat in islice(one.idle, LOOK))
         while self._asked < free_slots:
