@@ -255,7 +255,7 @@ class ExpectTests(AgentTestCase):
     def test_none_behind_the_final_head(self) -> None:
         self.app.get()
         self.agent.head(b"200 OK", 5)
-        self.app.channel._request.answer_interim(self.app.responses()[0].head)  # type: ignore[union-attr]
+        self.app.channel._request.answer_interim(b"HTTP/1.1 103 Early Hints\r\n\r\n")  # type: ignore[union-attr]
         self.agent.data(b"hello")
         self.agent.end_answer()
         self.assertEqual(self.app.response().body, b"hello")

@@ -101,3 +101,21 @@ class CrowdTests(SynchronousTestCase):
             dispatcher.enqueue(one)
         seat = Seat(None, Rights(), 3000)
         self.assertEqual([made.ticket for made in dispatcher.join(seat)], tickets)
+
+    def test_free_slots_among_many_classes(self) -> None:
+        """What becomes free is nobody's concern while no agent holds anything, however many agents there are."""
+        dispatcher = Dispatcher()
+        for number in range(20):
+            dispatcher.join(Seat(None, Rights(paths=frozenset({f"/{number}/*"})), 1, 1))
+        running, held = Ticket(None, None, "/1/x"), Ticket(None, None, "/1/x")
+        with patch.object(Classes, "__iter__", autospec=True, side_effect=Classes.__iter__) as looked:
+            dispatcher.offer(running)
+            dispatcher.release(running)
+            self.assertEqual(looked.call_count, 0)
+            dispatcher.offer(running)
+            dispatcher.enqueue(held)
+            self.assertIsNotNone(held.seat)
+            other = Ticket(None, None, "/2/x")
+            dispatcher.offer(other)
+            dispatcher.release(other)
+            self.assertGreater(looked.call_count, 0)

@@ -421,6 +421,29 @@ class StreamedResourceTests(HubTestCase):
         self.assertEqual(app.response().status, 400)
         self.assertTrue(app.gone)
 
+    def test_who_waits_for_the_end_is_told(self) -> None:
+        ends: list[object] = []
+
+        def take(request: StreamedRequest) -> None:
+            request.notifyFinish().addCallback(ends.append)
+            self.assertEqual(ends, [])
+            request.fail(Trouble(ErrorCode.NO_AGENT))
+
+        app = self.ask(take)
+        self.assertEqual((app.response().status, ends), (503, [None]))
+
+    def test_forgets_its_producer(self) -> None:
+        """Twisted says so, and the next request is answered all the same."""
+
+        def take(request: StreamedRequest) -> None:
+            request.registerProducer(PushProducer(), True)
+            request.fail(Trouble(ErrorCode.NO_AGENT))
+
+        app = self.ask(take)
+        app.get()
+        self.assertEqual([response.status for response in app.responses()], [503, 503])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
     def test_left_without_a_receiver(self) -> None:
         app = self.ask(lambda request: None)
         app.channel.outlet.pauseProducing()

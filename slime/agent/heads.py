@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import chain
 
 from slime.errors import BadMessage, ErrorCode
 from slime.http.forwarding import UpstreamAddress, agent_response_fields, rewrite_for_upstream
@@ -20,7 +21,7 @@ __all__ = ["REMEMBERED", "RequestHeads", "parsed", "passed_on"]
 #: Heads of requests, and heads of answers, that are remembered.
 REMEMBERED = 64
 
-#: Bytes of the longest head of a request that is.
+#: Bytes of the longest head that is; of an answer's, those of its fields' names and values.
 LONGEST = 4096
 
 Lines = tuple[tuple[bytes, bytes], ...]
@@ -70,10 +71,24 @@ class RequestHeads:
 
 def passed_on(head: ResponseHead, method: bytes) -> bytes:
     """The head of an answer to ``method`` as the hub is to have it."""
-    return _passed_on(head.version, (head.status, head.reason), tuple(head.fields), method)
+    try:
+        return _passed_on(head.version, (head.status, head.reason), tuple(head.fields), method)
+    except _TooLongError as error:
+        return error.made
+
+
+class _TooLongError(Exception):
+    """What has been made is not to be remembered, as nothing is that ends in an exception."""
+
+    def __init__(self, made: bytes) -> None:
+        super().__init__()
+        self.made = made
 
 
 @lru_cache(REMEMBERED)
 def _passed_on(version: bytes, status: tuple[int, bytes], lines: Lines, method: bytes) -> bytes:
     fields = agent_response_fields(ResponseHead(version, *status, list(lines)), method)
-    return serialise_response_head(ResponseHead(version, *status, fields))
+    made = serialise_response_head(ResponseHead(version, *status, fields))
+    if len(status[1]) + sum(map(len, chain.from_iterable(lines))) > LONGEST:
+        raise _TooLongError(made)
+    return made

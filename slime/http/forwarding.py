@@ -2,9 +2,9 @@
 
 Four functions, one for each crossing: :func:`upstream_fields` when the hub has read a request,
 :func:`rewrite_for_upstream` when the agent sends it on, :func:`agent_response_fields` when the agent has read
-the response, :func:`client_response_fields` when the hub sends that on. All keep the order, the case and the
-repetition of the fields they let pass, and each removes everything itself, whether or not another side has
-done so before.
+the response, :func:`client_response_fields` when the hub sends that on, with :func:`added_fields` behind them. All
+keep the order, the case and the repetition of the fields they let pass, and each removes everything itself, whether
+or not another side has done so before.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from slime.record import record
 __all__ = [
     "HOP_BY_HOP",
     "PROTECTED",
-    "Added",
     "Peer",
     "UpstreamAddress",
+    "added_fields",
     "agent_response_fields",
     "client_response_fields",
     "rewrite_for_upstream",
@@ -105,15 +105,6 @@ class UpstreamAddress:
     base_path: bytes = b""
     authorization: bytes | None = None
     preserve_host: bool = False
-
-
-@record
-class Added:
-    """What the hub tells an application about its exchange: who answered it, and its number in the logs."""
-
-    agent_id: bytes
-    agent_name: bytes
-    request_id: bytes
 
 
 def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
@@ -198,18 +189,22 @@ def agent_response_fields(head: ResponseHead, method: bytes) -> Fields:
     return kept
 
 
-def client_response_fields(head: ResponseHead, added: Added, method: bytes = b"GET") -> Fields:
-    """The fields of a response to ``method`` as the hub sends them to the application.
+def client_response_fields(head: ResponseHead, method: bytes = b"GET") -> Fields:
+    """The fields of a response to ``method`` as the hub sends them to the application, whoever answers.
 
     Framing fields are still to be added, but for those that :func:`agent_response_fields` keeps.
     """
-    return [
-        *agent_response_fields(head, method),
-        _VIA[head.version],
-        (b"Slime-Agent-Id", added.agent_id),
-        (b"Slime-Agent-Name", added.agent_name),
-        (b"Slime-Request-Id", added.request_id),
-    ]
+    return [*agent_response_fields(head, method), _VIA[head.version]]
+
+
+def added_fields(agent_id: str, agent_name: str, request_id: bytes) -> Fields:
+    """What the hub tells an application about its exchange: who answered it, and its number in the logs."""
+    return [*_answered_by(agent_id, agent_name), (b"Slime-Request-Id", request_id)]
+
+
+@lru_cache(maxsize=1024)
+def _answered_by(agent_id: str, agent_name: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"Slime-Agent-Id", agent_id.encode("ascii")), (b"Slime-Agent-Name", agent_name.encode("utf-8"))
 
 
 def _sift(fields: Fields, noted: Set[bytes], prefix: bytes | tuple[bytes, ...] = OWN) -> tuple[Fields, Fields]:

@@ -36,13 +36,15 @@ __all__ = [
     "HeadLimits",
     "RequestHead",
     "ResponseHead",
+    "ResponseStart",
     "body_length",
     "field_values",
     "parse_request_head",
     "parse_response_head",
     "persists",
-    "response_block",
     "response_body_length",
+    "response_start",
+    "rest_of_head",
     "serialise_request_head",
     "serialise_response_head",
     "stays_open",
@@ -95,6 +97,20 @@ class ResponseHead:
     status: int
     reason: bytes
     fields: Fields
+
+
+@record
+class ResponseStart:
+    """What a response's head begins with, as it is sent; :func:`rest_of_head` makes the rest.
+
+    :ivar status: its status.
+    :ivar text: the status line and fields, each with its CRLF.
+    :ivar dated: is ``Date`` among them?
+    """
+
+    status: int
+    text: bytes
+    dated: bool
 
 
 def parse_request_head(block: bytes, limits: HeadLimits = DEFAULT) -> RequestHead:
@@ -319,17 +335,38 @@ def serialise_response_head(head: ResponseHead) -> bytes:
 
     :raises LocalProtocolError: a part holds a line break.
     """
-    return response_block(head.status, head.reason, head.fields)
+    return _serialise(_status_line(head), head.fields)
 
 
-def response_block(status: int, reason: bytes, fields: Fields) -> bytes:
-    """As :func:`serialise_response_head`, for whoever has the parts."""
-    return _serialise(b"HTTP/1.1 %d %b" % (status, reason), fields)
+def response_start(head: ResponseHead) -> ResponseStart:
+    """As :func:`serialise_response_head`, for a head that more fields belong to.
+
+    :raises LocalProtocolError: a part holds a line break.
+    """
+    text = _joined([_status_line(head), *map(b": ".join, head.fields), b""])
+    return ResponseStart(head.status, text, bool(field_values(head.fields, b"date")))
+
+
+def rest_of_head(fields: Fields) -> bytes:
+    """The last fields of a head as they are sent, and the empty line.
+
+    :raises LocalProtocolError: one holds a line break.
+    """
+    return _joined([*map(b": ".join, fields), b"", b""])
+
+
+def _status_line(head: ResponseHead) -> bytes:
+    return b"HTTP/1.1 %d %b" % (head.status, head.reason)
 
 
 def _serialise(line: bytes, fields: Fields) -> bytes:
-    block = b"\r\n".join([line, *map(b": ".join, fields), b"", b""])
-    if not block.count(b"\n") == block.count(b"\r") == len(fields) + 2:
+    return _joined([line, *map(b": ".join, fields), b"", b""])
+
+
+def _joined(lines: list[bytes]) -> bytes:
+    """Lines as they are sent, but for the CRLF of the last."""
+    block = b"\r\n".join(lines)
+    if not block.count(b"\n") == block.count(b"\r") == len(lines) - 1:
         raise LocalProtocolError("a line break in a head that was to be sent")
     return block
 

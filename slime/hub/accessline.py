@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -61,7 +62,8 @@ class Entry(NamedTuple):
     @property
     def trace(self) -> str:
         """The id of the trace it is a part of, if that was told."""
-        return trace_id(self.told.get(b"traceparent", b""))
+        parent = self.told.get(b"traceparent")
+        return trace_id(parent) if parent else ""
 
 
 def exchange_entry(when: float, exchange: Exchange) -> Entry:
@@ -123,18 +125,21 @@ def _utc(second: float) -> str:
 
 def text_line(stamp: str, entry: Entry) -> str:
     """One line of ``key=value`` pairs; path and detail are quoted as JSON quotes, and the agent's name if need be."""
-    agent = entry.agent or "-"
-    if not _BARE.fullmatch(agent):
-        agent = quoted(agent)
     trace = f" trace={entry.trace}" if entry.trace else ""
     detail = "" if entry.detail is None else f" detail={quoted(entry.detail)}"
     return (
         f"{stamp}.{int(entry.when % 1 * 1000):03d}Z access id={entry.request_id.decode() or '-'}"
-        f" app={_application(entry.app)} agent={agent} method={entry.method.decode()}"
+        f" app={_application(entry.app)} agent={_bare_or_quoted(entry.agent or '-')} method={entry.method.decode()}"
         f" path={quoted(entry.path.decode())} status={entry.status} outcome={entry.outcome}"
         f" queued={entry.queued:.6f} ran={entry.ran:.6f} in={entry.received} out={entry.sent}"
         f" requeues={entry.requeues}{trace}{detail}\n"
     )
+
+
+@lru_cache(256)
+def _bare_or_quoted(name: str) -> str:
+    """An agent's name, which hardly ever needs quotes; remembered, since the same come again and again."""
+    return name if _BARE.fullmatch(name) else quoted(name)
 
 
 def json_line(stamp: str, entry: Entry) -> str:

@@ -268,7 +268,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
     def _answer_and_close(self, trouble: Trouble) -> None:
         code, answer = trouble.code, answer_for(trouble, None)
         framing = [(b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
-        fields = [*answer.head.fields, *self.site.missing_date([]), *framing]
+        fields = [*answer.head.fields, *self.site.date(), *framing]
         head = ResponseHead(b"1.1", answer.head.status, answer.head.reason, fields)
         body = b"" if self._parser.wants_no_body else answer.body
         self.outlet.write(serialise_response_head(head) + body)

@@ -50,7 +50,7 @@ class Classes:
         self._by_rights: dict[Rights, SeatClass] = {}
         self._numbers = count()
         self._lengths: Counter[int | None] = Counter()
-        self._found: dict[_Key, dict[SeatClass, None]] = {}
+        self._found: dict[_Key, tuple[SeatClass, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._by_rights)
@@ -67,7 +67,7 @@ class Classes:
         group = self._by_rights[rights] = SeatClass(rights, next(self._numbers))
         for key in _keys(rights):
             self._lengths[key[1]] += 1
-            self._found.setdefault(key, {})[group] = None
+            self._found[key] = (*self._found.get(key, ()), group)
         return group
 
     def remove(self, group: SeatClass) -> None:
@@ -75,18 +75,18 @@ class Classes:
         del self._by_rights[group.rights]
         for key in _keys(group.rights):
             _drop(self._lengths, key[1])
-            del self._found[key][group]
-            if not self._found[key]:
-                del self._found[key]
+            others = tuple([one for one in self._found.pop(key) if one is not group])
+            if others:
+                self._found[key] = others
 
     def find(self, scope: str | None, path: str) -> tuple[SeatClass, ...]:
         """The classes whose rights permit this, in the order in which they came: :meth:`Rights.permit` by index."""
-        found: dict[SeatClass, None] = {}
+        found: tuple[SeatClass, ...] = ()
         for length in self._lengths:
             groups = self._found.get((scope, length, path[:length]))
-            if groups:
-                found.update(groups)
-        return tuple(sorted(found, key=_number) if len(found) > 1 else found)
+            if groups is not None:
+                found = tuple(sorted({*found, *groups}, key=_number)) if found else groups
+        return found
 
 
 def _keys(rights: Rights) -> Iterator[_Key]:

@@ -17,6 +17,7 @@ becomes free elsewhere and nothing waits, the ticket that gains most by moving t
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable
 from itertools import count, islice
@@ -45,6 +46,7 @@ class Dispatcher:
         self._orders = count(1)
         self._idle_since = count()
         self._asked = 0
+        self._holding = 0
         self.waiting = 0
 
     # -- agents -----------------------------------------------------------------------------------------------------
@@ -99,9 +101,9 @@ class Dispatcher:
         seat = self._choose(classes, self._rng)
         if seat is not None:
             return self._seat(ticket, seat)
-        if not self._classes:
-            return ErrorCode.NO_AGENT
-        return ErrorCode.ALL_BUSY if classes else ErrorCode.NO_MATCH
+        if classes:
+            return ErrorCode.ALL_BUSY
+        return ErrorCode.NO_MATCH if self._classes else ErrorCode.NO_AGENT
 
     def enqueue(self, ticket: Ticket) -> list[Decision]:
         """Let the ticket wait: behind all that came before it, and before all that came later."""
@@ -165,21 +167,25 @@ class Dispatcher:
         group, slots = seat.group, seat.slots
         taken = len(seat.tickets)
         if taken < slots:
+            group.busy.pop(seat, None)
+            group.roomy.pop(seat, None)
             if seat not in group.idle:
                 group.idle[seat] = next(self._idle_since)
         else:
             group.idle.pop(seat, None)
-        full = 0 < slots <= taken
-        _keep(group.busy, seat, full)
-        _keep(group.roomy, seat, full and seat.room > 0)
-        _keep(group.holders, seat, 0 < slots < taken)
+            _keep(group.busy, seat, slots > 0)
+            _keep(group.roomy, seat, seat.room > 0)
+        holds = 0 < slots < taken
+        if holds is not (seat in group.holders):
+            _keep(group.holders, seat, holds)
+            self._holding += 1 if holds else -1
 
     def _fill(self, seat: Seat) -> list[Decision]:
         """The seat changed: seat who waits, then send ahead, then call back who would gain."""
         made: list[Decision] = []
         group = seat.group
-        while self.waiting and seat.free:
-            queue = min(group.queues, key=age, default=None)
+        while self.waiting and len(seat.tickets) < seat.slots:
+            queue = _oldest(group.queues)
             if queue is None:
                 break
             ticket = queue.head
@@ -189,7 +195,7 @@ class Dispatcher:
             self._note(seat)
         if self.waiting:
             made += self._send_ahead(group.queues)
-        if seat.free:
+        if len(seat.tickets) < seat.slots:
             made += self._call_back(seat)
         return made
 
@@ -206,7 +212,7 @@ class Dispatcher:
     def _call_back(self, free: Seat) -> list[Decision]:
         """One ticket for each free slot at most: the one that would start so much sooner here."""
         made: list[Decision] = []
-        if not any(one.holders for one in self._classes):
+        if not self._holding:
             return made
         free_slots = sum(seat.free for one in self._classes for seat in islice(one.idle, LOOK))
         while self._asked < free_slots:
@@ -282,27 +288,33 @@ def _keep(seats: OrderedDict[Seat, None], seat: Seat, wanted: bool) -> None:
         seats.pop(seat, None)
 
 
+def _oldest(queues: Collection[Queue]) -> Queue | None:
+    """The one whose head came first."""
+    return min(queues, key=age) if len(queues) > 1 else next(iter(queues), None)
+
+
 def _place_ahead(queues: Collection[Queue]) -> tuple[Queue, Seat] | None:
     """The oldest ticket that may be sent ahead is the head of this queue, and goes there."""
     for queue in sorted(queues, key=age) if len(queues) > 1 else queues:
-        seat = _soonest(queue) if queue else None
-        if seat is not None:
+        seat = _soonest(queue.classes)
+        if seat is not None and queue:
             return queue, seat
     return None
 
 
-def _soonest(queue: Queue) -> Seat | None:
-    """The agent with room that would start the queue's next ticket first; none if one without room is far better."""
-    places = [seat for group in queue.classes if group.roomy for seat in islice(group.roomy, LOOK)]
-    if not places:
-        return None
-    best = min(places, key=_next_start)
-    busy = [seat.next_start for group in queue.classes for seat in islice(group.busy, LOOK)]
-    return best if best.next_start <= TOO_LATE * min(busy) else None
-
-
-def _next_start(seat: Seat) -> float:
-    return seat.next_start
+def _soonest(classes: tuple[SeatClass, ...]) -> Seat | None:
+    """The agent with room that would start one more ticket first; none if one without room is far better."""
+    best, start = None, math.inf
+    for group in classes:
+        for seat in islice(group.roomy, LOOK):
+            if (begins := seat.next_start) < start:
+                best, start = seat, begins
+    if best is not None:
+        for group in classes:
+            for seat in islice(group.busy, LOOK):
+                if start > TOO_LATE * seat.next_start:
+                    return None
+    return best
 
 
 def _gain(move: tuple[float, Ticket]) -> float:

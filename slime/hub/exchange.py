@@ -14,10 +14,10 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.forwarding import Added
-from slime.http.head import Fields
+from slime.http.forwarding import added_fields
+from slime.http.head import Fields, rest_of_head
 from slime.hub.answers import Trouble
-from slime.hub.heads import answer_head
+from slime.hub.heads import answer_start
 from slime.hub.seats import Ticket, scope_path
 from slime.hub.terms import ExchangePolicy, Wishes
 
@@ -209,12 +209,16 @@ class Exchange:
         self.agent_name, self.agent_key = link.agent_name, link.key
         self._stage = _RUNNING
         self._stream_id = link.open(self, ahead)
+        if self.length != 0:
+            self._send_what_is_here(link)
+
+    def _send_what_is_here(self, link: StreamLink) -> None:
         waiting = 0
         if self._kept:
             for data in self._kept:
                 waiting = link.send_body(self._stream_id, data)
             self._trim_kept()
-        if self._trailers is not None and self.length != 0:
+        if self._trailers is not None:
             link.end_body(self._stream_id, self._trailers)
         if waiting <= QUEUED_HIGH:
             self.request.resume_body()
@@ -248,22 +252,22 @@ class Exchange:
 
         :raises RemoteProtocolError: the head is not what an agent may send.
         """
-        head = answer_head(frame, self.request.method, self._added())
+        start = answer_start(frame, self.request.method)
         if self._stage is _OVER:
             return
         if frame.interim:
-            self.request.answer_interim(head)
+            self.request.answer_interim(start.text + rest_of_head(self._added()))
             return
         self._stage = _ANSWERING
         self._keeper.answering(self)
         self._kept = None
-        self.status = head.status
-        self.request.answer_head(head, frame.length)
+        self.status = start.status
+        self.request.answer_start(start, self._added(), frame.length)
 
-    def _added(self) -> Added:
+    def _added(self) -> Fields:
         link = self.link
         agent_id, agent_name = (link.agent_id, link.agent_name) if link is not None else ("", "")
-        return Added(agent_id.encode("ascii"), agent_name.encode("utf-8"), self.request_id)
+        return added_fields(agent_id, agent_name, self.request_id)
 
     def response_data(self, data: bytes) -> None:
         """Some of the answer's body."""

@@ -13,7 +13,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.head import Fields, RequestHead, ResponseHead, field_values, tokens
+from slime.http.head import Fields, RequestHead, field_values, tokens
 from slime.hub.answers import Trouble
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ __all__ = ["NO_BODY", "Buffering", "OrdinaryRequest", "Pump", "ask_for_body"]
 
 BUFFERED_BODY_LIMIT = 1024 * 1024
 DISCARDED_BODY_LIMIT = 64 * 1024
-CONTINUE = ResponseHead(b"1.1", 100, b"Continue", [])
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 NO_BODY = frozenset({204, 304})
 _BOUNDING = (b"content-length", b"transfer-encoding")
 

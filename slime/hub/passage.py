@@ -65,14 +65,14 @@ class Passage(Exchange):
             self._switch(head)
 
     def _validated_switch(self, frame: Head) -> ResponseHead:
-        head = read_head(frame)
+        head = read_head(frame.head)
         if head.status != 101:
             raise RemoteProtocolError(f"a response head with status {head.status} does not switch protocols")
         try:
             self.upgrade.check(head)
         except BadMessage as error:
             raise RemoteProtocolError(f"101: {error.detail}") from None
-        fields = [*client_response_fields(head, self._added()), *switching_fields(head)]
+        fields = [*client_response_fields(head), *self._added(), *switching_fields(head)]
         return ResponseHead(b"1.1", head.status, head.reason, fields)
 
     def _switch(self, head: ResponseHead) -> None:

@@ -194,7 +194,9 @@ class AgentPool(Roster):
             if self.limits.concurrent:
                 self._admission.release()
         self._on_finished(exchange)
-        _forget(exchange)
+        # An exchange and its ticket hold each other; neither is to wait for the collector of cycles.
+        if exchange.ticket.seat is None:
+            exchange.ticket.owner = None
         if self._idle is not None and not self._admitted:
             self._idle.callback(None)
             self._idle = None
@@ -222,7 +224,8 @@ class AgentPool(Roster):
             seat.measure(self._clock.seconds() - exchange.started_at)
             seat.rtt = seat.owner.rtt or 0.0
         self._perform(self._dispatcher.release(exchange.ticket))
-        _forget(exchange)
+        if exchange.over:
+            exchange.ticket.owner = None
 
     # -- shutdown -------------------------------------------------------------------------------------------------
 
@@ -264,12 +267,6 @@ def _arrival(exchange: Exchange) -> float:
 
 def _out_of_patience(exchange: Exchange) -> None:
     exchange.fail(Trouble(ErrorCode.QUEUE_TIMEOUT if exchange.wishes.block else ErrorCode.ALL_BUSY))
-
-
-def _forget(exchange: Exchange) -> None:
-    """An exchange and its ticket hold each other; let neither wait for the collector of cycles."""
-    if exchange.over and exchange.ticket.seat is None:
-        exchange.ticket.owner = None
 
 
 def _ignore_cancelled(failure: Failure) -> None:

@@ -19,7 +19,9 @@ from slime.http.head import (
     Fields,
     RequestHead,
     ResponseHead,
-    response_block,
+    ResponseStart,
+    response_start,
+    rest_of_head,
     serialise_response_head,
     stays_open,
     tokens,
@@ -175,13 +177,13 @@ class StreamedRequest(OrdinaryRequest):
         if not self.finished and not self._disconnected:
             self.channel.resume_body()
 
-    def answer_interim(self, head: ResponseHead) -> None:
-        """Pass on a 1xx response; HTTP/1.0 knows none (RFC 9110 section 15.2).
+    def answer_interim(self, head: bytes) -> None:
+        """Pass on the head of a 1xx response as it is; HTTP/1.0 knows none (RFC 9110 section 15.2).
 
         One that the application is too slow to read is left out: no credit bounds how many come.
         """
         if self.head.version == b"1.1" and not self.answer_started and not self.write_blocked:
-            self.channel.outlet.write(serialise_response_head(head))
+            self.channel.outlet.write(head)
 
     def answer_head(self, head: ResponseHead, length: int | None) -> None:
         """Begin the final response.
@@ -189,22 +191,26 @@ class StreamedRequest(OrdinaryRequest):
         :param head: status and fields, without framing; ``Content-Length`` only where there is no body.
         :param length: bytes of body to come, or ``None`` when not known.
         """
+        self.answer_start(response_start(head), [], length)
+
+    def answer_start(self, start: ResponseStart, added: Fields, length: int | None) -> None:
+        """As :meth:`answer_head`, of a head that is written but for the fields that are ``added`` behind it."""
         self.answer_started = True
-        fields = [*head.fields, *self.site.missing_date(head.fields), *self._framing(head.status, length)]
-        self.channel.outlet.write(response_block(head.status, head.reason, fields))
+        date = [] if start.dated else self.site.date()
+        fields = [*added, *date, *self._framing(start.status, length), *self._connection()]
+        self.channel.outlet.write(start.text + rest_of_head(fields))
 
     def _framing(self, status: int, length: int | None) -> Fields:
-        fields: Fields = []
-        if self.method != b"HEAD" and status not in NO_BODY:
-            self._answer_delimited = length is not None or self.head.version == b"1.1"
-            if length is not None:
-                fields.append((b"Content-Length", b"%d" % length))
-            elif self._answer_delimited:
-                self._answer_chunked = True
-                fields.append((b"Transfer-Encoding", b"chunked"))
-            else:
-                self.persistent = False
-        return fields + self._connection()
+        if self.method == b"HEAD" or status in NO_BODY:
+            return []
+        self._answer_delimited = length is not None or self.head.version == b"1.1"
+        if length is not None:
+            return [(b"Content-Length", b"%d" % length)]
+        if self._answer_delimited:
+            self._answer_chunked = True
+            return [(b"Transfer-Encoding", b"chunked")]
+        self.persistent = False
+        return []
 
     def answer_data(self, data: bytes) -> bool:
         """Some of the response's body; it is on its way in this turn of the reactor.
@@ -281,7 +287,13 @@ class StreamedRequest(OrdinaryRequest):
 
     def _finish(self) -> None:
         self.finished = 1
-        self._cleanup()
+        if self.content is not None or self.producer is not None or self.notifications:
+            self._cleanup()
+            return
+        # What that comes to for a request that no ordinary resource has had to do with.
+        self.receiver = None
+        self.channel.requestDone(self)
+        del self.channel
 
     def _cleanup(self) -> None:
         self.receiver = None

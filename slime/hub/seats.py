@@ -97,8 +97,10 @@ class Seat:
     @property
     def room(self) -> int:
         """Tickets that may be sent ahead now."""
-        slots = self.slots
-        return min(slots * (1 + self.depth), MOST) - len(self.tickets) if slots else 0
+        if not self.slots:
+            return 0
+        places = self.slots * (1 + self.depth)
+        return (places if places < MOST else MOST) - len(self.tickets)
 
     @property
     def depth(self) -> int:

@@ -106,11 +106,8 @@ class GatewaySite(Site):
         channel.requestFactory = self.requestFactory
         return channel
 
-    def missing_date(self, fields: Fields) -> Fields:
+    def date(self) -> Fields:
         """The ``Date`` that an answer without one gets from whoever has a clock (RFC 9110 section 6.6.1)."""
-        for name, _ in fields:
-            if len(name) == 4 and name.lower() == b"date":
-                return []
         now = int(self.seconds())
         if now != self._dated:
             self._dated, self._date = now, [(b"Date", datetimeToString(now))]
