@@ -19,7 +19,7 @@ from slime.http.fields import Fields
 from slime.http.forwarding import UpstreamAddress
 from slime.http.head import HeadLimits, RequestHead, ResponseHead
 from slime.testing_upstream import Watched
-from slime.tunnel import Frame, Hello, Role, TunnelConnection, Welcome
+from slime.tunnel import Frame, Hello, Reset, Role, TunnelConnection, Welcome
 from slime.wslink import SUBPROTOCOL, TunnelProtocolMixin, harden
 
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: app.example\r\nAccept: */*\r\n\r\n"
@@ -114,6 +114,9 @@ class LinkStub:
         self.sent.append(frame)
 
     def send_at_leisure(self, frame: Frame) -> None:
+        self.sent.append(frame)
+
+    def break_off(self, frame: Reset) -> None:
         self.sent.append(frame)
 
     def consumed(self, stream_id: int, amount: int) -> None:

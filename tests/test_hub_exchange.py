@@ -188,7 +188,8 @@ class AgentFailsTests(ExchangeTestCase):
         self.alpha.data(b"some")
         self.assertFalse(self.app.response().complete)
         self.alpha.confirm(code=ErrorCode.UPSTREAM_BROKE)
-        self.assertEqual((self.app.transport.ended, self.app.response().complete), ("abort", False))
+        self.hub.clock.advance(0)
+        self.assertEqual((self.app.transport.ended, self.app.response().complete), ("half-closed", False))
         [exchange] = self.hub.finished
         self.assertEqual((exchange.status, exchange.outcome), (200, "upstream-broke"))
 

@@ -34,6 +34,9 @@ class WorkerLink(Protocol):
     def send_at_leisure(self, frame: Frame) -> None:
         """Queue a frame; it leaves within milliseconds."""
 
+    def break_off(self, frame: Reset) -> None:
+        """Queue the stream's last frame, behind what waits of the answer."""
+
     def consumed(self, stream_id: int, amount: int) -> None:
         """Body bytes of the request have gone to the upstream."""
 
@@ -297,7 +300,8 @@ class Worker:
     # How it ends.
 
     def _fail(self, code: ErrorCode, detail: str) -> None:
-        self._reset(code, detail)
+        # What the upstream said before it failed is the application's, however little it is.
+        self._link.break_off(Reset(self._stream_id, code, detail))
         self._leave()
         if self._call is not None:
             self._shop.done()

@@ -313,7 +313,6 @@ class HttpChannel(RequestSide, Switchable, Endable):
     def requestDone(self, request: StreamedRequest) -> None:
         """The response is complete. The next request's turn, if framing allows one."""
         self._request = None
-        self._answered = True
         self.resume_body()
         if not request.persistent or self.site.closing:
             self.close_gently(unread=self._more_to_come)
