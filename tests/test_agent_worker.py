@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from unittest import mock
+
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -164,6 +167,42 @@ class FailureTests(WorkerCase):
             assert isinstance(frame, Reset)
             self.assertEqual((frame.stream_id, frame.code), (stream_id, ErrorCode.BAD_REQUEST))
         self.assertEqual(self.client.calls, [])
+
+    def test_mistake_of_ours(self) -> None:
+        """Whatever goes wrong when a request begins: it is told and logged, and the slot is free for the next one."""
+        for stream_id, (owner, name) in enumerate(((self.shop.requests, "rewritten"), (self.client, "start")), 1):
+            with mock.patch.object(owner, name, side_effect=ZeroDivisionError):
+                self.opened(stream_id)
+            self.assertEqual(self.sent(), [Reset(stream_id, ErrorCode.INTERNAL, "the agent could not begin it")])
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.opened(3)
+        self.assertEqual((len(self.client.calls), self.sent()), (1, []))
+
+    def test_mistake_with_what_came_early(self) -> None:
+        """The upstream has been asked: it is left, and the slot is freed once, whoever had noticed first."""
+        for number, trailers in enumerate(([], [(b"Host", b"x")])):
+            self.shop, self.client = scripted_shop()
+            self.opened(1)
+            self.opened(2, length=None, ahead=True).body_ended(End(2, trailers))
+            self.opened(3, ahead=True)
+            self.sent()
+            name = "abandon" if trailers else "body_ended"
+            with mock.patch.object(Worker, name, self.failing(getattr(Worker, name), after=bool(trailers))):
+                self.client.calls[0].answer(b"")
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            self.assertEqual([call.done for call in self.client.calls[1:]], [["abort"], []])
+            self.assertEqual(self.shop._slots.running, 1, number)
+
+    @staticmethod
+    def failing(method: Callable[..., object], after: bool) -> Callable[..., object]:
+        """The method, with a mistake in it."""
+
+        def fail(*arguments: object) -> None:
+            if after:
+                method(*arguments)
+            raise ZeroDivisionError
+
+        return fail
 
     def test_bad_trailers(self) -> None:
         bad = [(b"A", b"b\r\nC: d")], [(b"A b", b"c")], [(b"Content-Length", b"3")], [(b"a", b" b")]

@@ -106,8 +106,16 @@ class Workshop:
         self._run(self._slots.free())
 
     def _run(self, worker: Worker | None) -> None:
-        while worker is not None and not worker.begin():
+        while worker is not None and not self._begun(worker):
             worker = self._slots.free()
+
+    def _begun(self, worker: Worker) -> bool:
+        try:
+            return worker.begin()
+        except Exception:
+            # A mistake of ours must not cost a slot, nor the link and all that runs on it.
+            self._log.failure("a request could not be begun at upstream {upstream}", upstream=self.client.target.label)
+            return worker.stumbled()
 
     def drain(self) -> None:
         """Take nothing new, and give back what waits."""
@@ -242,6 +250,16 @@ class Worker:
             self.body(frame) if isinstance(frame, Data) else self.body_ended(frame)
         self._early.clear()
         return True
+
+    def stumbled(self) -> bool:
+        """Something other than the request was wrong when it began. Returns whether its slot is seen to already."""
+        if self._over:
+            return self._call is not None
+        self._leave()
+        if self._call is not None:
+            self._call.abort()
+        self._reset(ErrorCode.INTERNAL, "the agent could not begin it")
+        return False
 
     def _request(self) -> RequestHead:
         text, self._head = self._head, b""
