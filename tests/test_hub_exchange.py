@@ -152,6 +152,28 @@ class AgentRefusesTests(ExchangeTestCase):
         self.beta.answer()
         self.assertEqual(self.app.response().status, 200)
 
+    def test_given_back_however_often(self) -> None:
+        """Those times are no part of how often agents may lose or refuse it."""
+        self.rebuild(Wanted(pool=PoolLimits(exchange=ExchangePolicy(max_requeues=0))))
+        agents = [self.hub.agent("alpha"), self.hub.agent("beta")]
+        self.app = self.application()
+        self.app.get(b"/", BLOCK)
+        exchange = agents[0].last.exchange
+        for turn in range(3):
+            exchange.revoke()
+            agents[turn % 2].give_back()
+            self.assertEqual((exchange.requeues, exchange.returns, exchange.over), (0, turn + 1, False))
+        agents[1].refuse()
+        self.assertEqual((self.problem(), exchange.requeues), ((503, b"all-busy", None), 0))
+
+    def test_given_back_without_its_body(self) -> None:
+        """Nothing can be given elsewhere then, nor is it counted as if it had been."""
+        self.app.send(request(method=b"POST", body=b"hello"))
+        exchange = self.alpha.last.exchange
+        self.alpha.head(b"200 OK")
+        self.alpha.give_back()
+        self.assertEqual((exchange.requeues, exchange.outcome, self.beta.streams), (0, "agent-lost", {}))
+
     def test_given_back_after_the_application_left(self) -> None:
         self.app.get()
         exchange = self.alpha.last.exchange

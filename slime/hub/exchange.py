@@ -304,8 +304,7 @@ class Exchange:
         self.link = None
         self.returns += 1
         if not self.over:
-            self.requeues -= 1
-            self._try_elsewhere(Trouble(ErrorCode.AGENT_LOST))
+            self._wait_anew(Trouble(ErrorCode.AGENT_LOST))
 
     def link_lost(self) -> None:
         """The agent is gone, in the middle of this exchange."""
@@ -347,8 +346,14 @@ class Exchange:
     def _try_elsewhere(self, trouble: Trouble) -> None:
         if self._kept is None or self.requeues >= self._policy.max_requeues:
             self.fail(trouble)
+        else:
+            self.requeues += 1
+            self._wait_anew(trouble)
+
+    def _wait_anew(self, trouble: Trouble) -> None:
+        if self._kept is None:
+            self.fail(trouble)
             return
-        self.requeues += 1
         self._stage = _WAITING
         self.started = _NOT_STARTED
         self.started_at = 0.0
