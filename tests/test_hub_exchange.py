@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slime.errors import ErrorCode, RemoteProtocolError
-from slime.hub.exchange import ExchangePolicy, scope_path
+from slime.hub.exchange import UNSTARTED_BODY, ExchangePolicy, scope_path
 from slime.hub.pool import PoolLimits
 from slime.hub.seats import Rights
 from slime.tunnel.frames import Head
@@ -118,14 +118,38 @@ class AgentRefusesTests(ExchangeTestCase):
         self.beta.refuse()
         self.assertEqual((self.problem(), self.hub.pool.waiting), ((503, b"all-busy", None), 0))
 
-    def test_too_long_to_keep(self) -> None:
-        """What was sent on is not here any more."""
-        self.app.send(request(b"/", CHUNKED, method=b"POST"))
-        for _ in range(33):
+    def upload(self, target: FakeLink) -> None:
+        """An application sends for as long as the hub reads, to an agent that takes all it gets."""
+        self.app.send(request(b"/", CHUNKED, method=b"PUT"))
+        while not self.app.transport.paused and len(target.last.body) < 1_000_000:
             self.app.send(b"4000\r\n" + b"x" * 16384 + b"\r\n")
+
+    def test_too_long_to_keep(self) -> None:
+        """So the rest waits, however large the agent's window is; as it has not begun, another one gets it all."""
+        self.upload(self.alpha)
+        self.alpha.last.exchange.writable()
+        self.assertEqual((len(self.alpha.last.body), self.app.transport.paused), (UNSTARTED_BODY, True))
         self.alpha.refuse()
-        self.assertEqual(self.problem(), (503, b"all-busy", None))
+        self.assertEqual((self.beta.last.body, self.app.transport.paused), (self.alpha.last.body, True))
+        self.beta.started()
+        self.assertFalse(self.app.transport.paused)
+        self.app.send(b"1\r\ny\r\n0\r\n\r\n")
+        self.assertEqual((self.beta.last.body[-2:], self.beta.last.complete), (b"xy", True))
+
+    def test_too_long_once_it_has_begun(self) -> None:
+        """What was sent on is not here any more."""
+        self.upload(self.alpha)
+        self.alpha.started()
+        self.alpha.lose()
+        self.assertEqual(self.problem(), (502, b"agent-lost", b"yes"))
         self.assertEqual(self.beta.streams, {})
+
+    def test_much_to_replay(self) -> None:
+        """A hub that keeps more takes more."""
+        self.rebuild(Wanted(pool=PoolLimits(exchange=ExchangePolicy(replay_body=700_000))))
+        self.app, agent = self.application(), self.hub.agent()
+        self.upload(agent)
+        self.assertEqual(len(agent.last.body), 700_000 // 16384 * 16384 + 16384)
 
     def test_again_and_again(self) -> None:
         self.app.get(b"/", BLOCK)
