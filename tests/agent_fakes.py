@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from slime.agent.health import Health, Precautions
 from slime.agent.upstream.call import ResponseSink
@@ -127,6 +128,23 @@ class LinkStub:
 
     def forget(self, stream_id: int) -> None:
         self.forgotten.append(stream_id)
+
+
+class WorkerCase(SynchronousTestCase):
+    """A workshop with one slot, and a link that brings it requests."""
+
+    def setUp(self) -> None:
+        self.link = LinkStub()
+        self.shop, self.client = scripted_shop()
+
+    def sent(self) -> list[Frame]:
+        """What has been sent since this was asked last."""
+        sent, self.link.sent = self.link.sent, []
+        return sent
+
+    @property
+    def call(self) -> ScriptedCall:
+        return self.client.calls[-1]
 
 
 class HubEnd(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]

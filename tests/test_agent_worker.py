@@ -6,21 +6,16 @@ from collections.abc import Callable
 from unittest import mock
 
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
 
 from slime.agent.worker import HIGH_WATER, Worker
 from slime.errors import ErrorCode
 from slime.http.head import ResponseHead
-from slime.tunnel import Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
-from tests.agent_fakes import ANSWER, ANSWER_BLOCK, HEAD, LinkStub, ScriptedCall, scripted_shop
+from slime.tunnel import Data, End, Head, Open, Refused, Reset, Revoked, Started
+from tests.agent_fakes import ANSWER, ANSWER_BLOCK, HEAD, WorkerCase, scripted_shop
 
 
-class WorkerCase(SynchronousTestCase):
-    slots = 1
-
-    def setUp(self) -> None:
-        self.link = LinkStub()
-        self.shop, self.client = scripted_shop(self.slots)
+class OrdinaryCase(WorkerCase):
+    """Requests that ask for no upgrade."""
 
     def opened(self, stream_id: int = 1, head: bytes = HEAD, length: int | None = 0, ahead: bool = False) -> Worker:
         """The hub opens a stream."""
@@ -28,17 +23,8 @@ class WorkerCase(SynchronousTestCase):
         self.shop.admit(worker, ahead)
         return worker
 
-    def sent(self) -> list[Frame]:
-        """What has been sent since this was asked last."""
-        sent, self.link.sent = self.link.sent, []
-        return sent
 
-    @property
-    def call(self) -> ScriptedCall:
-        return self.client.calls[-1]
-
-
-class ExchangeTests(WorkerCase):
+class ExchangeTests(OrdinaryCase):
     """A request that goes well."""
 
     def test_whole_answer(self) -> None:
@@ -85,7 +71,7 @@ class ExchangeTests(WorkerCase):
         self.assertEqual(self.link.used, [(1, 3), (1, 2)])
 
 
-class FlowTests(WorkerCase):
+class FlowTests(OrdinaryCase):
     """Neither side is sent more than it takes."""
 
     def test_slow_application_pauses_the_upstream_once(self) -> None:
@@ -116,7 +102,7 @@ class FlowTests(WorkerCase):
         self.assertEqual(self.link.used, [(1, 5)])
 
 
-class FailureTests(WorkerCase):
+class FailureTests(OrdinaryCase):
     """A request that does not go well."""
 
     def test_upstream_fails(self) -> None:
@@ -219,7 +205,7 @@ class FailureTests(WorkerCase):
         self.assertEqual(len(self.client.calls), 2)
 
 
-class SlotTests(WorkerCase):
+class SlotTests(OrdinaryCase):
     """One slot, and more requests than that."""
 
     def test_no_slot(self) -> None:

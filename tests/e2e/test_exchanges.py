@@ -49,23 +49,6 @@ class PassingOnTests(SharedFleetTestCase):
             self.assertEqual(application.response().body, b"%d" % number)
         self.assertEqual(len(connections), 1)
 
-    def test_expect(self) -> None:
-        """Who waits for 100 gets the upstream's, and then sends."""
-        asked = self.ask(b"POST /", b"Expect: 100-continue", b"Content-Length: 4")
-        served = self.provider.next()
-        served.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.assertEqual(asked.head().status, 100)
-        asked.send(b"body")
-        self.assertEqual(served.body(served.request).body, b"body")
-        served.answer(b"")
-        self.assertEqual(asked.response().status, 200)
-
-    def test_expectation_refused(self) -> None:
-        """The upstream may refuse before any of the body was sent."""
-        asked = self.ask(b"POST /", b"Expect: 100-continue", b"Content-Length: 4")
-        self.provider.next().answer(b"no", b"413 Too Much")
-        self.assertEqual(asked.head().status, 413)
-
     def test_head(self) -> None:
         """The length in an answer to HEAD is the upstream's, and no body follows."""
         application = self.ask(b"HEAD /")
