@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+from slime.files import content_of
 from slime.settings import (
     RUNNING,
     AdminConfig,
@@ -182,7 +183,7 @@ def _spellings(setting: Setting) -> list[str]:
 def _read_pairs(path: Path) -> list[tuple[str, Any]]:
     """Keys and values in their order; a mapping would forget the first of two that are the same."""
     try:
-        return _pairs(path.read_text("utf-8"))
+        return _pairs(content_of(path).decode("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"config: cannot read {path}: {_reason(error)}") from None
     except (yaml.YAMLError, RecursionError) as error:
@@ -297,7 +298,7 @@ def _from_environment(setting: Setting, environ: Mapping[str, str]) -> Found | N
 def _content(setting: Setting, named: Found) -> Found:
     path: Path = value_of(secret_file(setting), named)
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = content_of(path).decode("utf-8", "surrogateescape")
     except OSError as error:
         raise SettingError(f"{setting.key}: {named.where} names {path}: {_reason(error)}") from None
     return Found([text.removesuffix("\n").removesuffix("\r")], str(path), named.rank)

@@ -11,7 +11,7 @@ take. Twisted would show the first of them alone, and leave clients at a loss.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from slime.hub.handover import Newcomers, steer
 from slime.pem import certificates_in
 
-__all__ = ["Ports", "has_tls", "hub_endpoint"]
+__all__ = ["Ports", "files_of", "has_tls", "hub_endpoint"]
 
 
 def hub_endpoint(
@@ -43,13 +43,22 @@ def hub_endpoint(
     return endpoint
 
 
-def certificate_file(description: str) -> Path | None:
-    """The file that an endpoint takes its certificate from, if it names one."""
-    for argument in ("certKey", "privateKey"):
+def files_of(
+    description: str, arguments: Sequence[str] = ("certKey", "privateKey", "extraCertChain")
+) -> Iterator[Path]:
+    """The files of an endpoint's certificate, key and chain, as far as it names them.
+
+    :param arguments: which ones, and in which order.
+    """
+    for argument in arguments:
         found = re.search(rf"(?<!\\):{argument}=((?:\\.|[^\\:])+)", description)
         if found:
-            return Path(re.sub(r"\\(.)", r"\1", found[1]))
-    return None
+            yield Path(re.sub(r"\\(.)", r"\1", found[1]))
+
+
+def certificate_file(description: str) -> Path | None:
+    """The file that an endpoint takes its certificate from, if it names one."""
+    return next(files_of(description, ("certKey", "privateKey")), None)
 
 
 def has_tls(description: str) -> bool:
