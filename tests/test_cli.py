@@ -106,13 +106,17 @@ class WordTests(Case):
         for arguments in (("version",), ("--version",)):
             self.assertEqual(self.run_command(*arguments), (0, f"slime {slime.__version__}\n", ""))
 
+    def test_version_and_more(self) -> None:
+        """What is typed for nothing is a mistake, as it is with every command."""
+        for arguments, strange in ((("version", "extra"), "extra"), (("--json", "version"), "--json")):
+            self.assertEqual(self.refused(*arguments), f"slime version: {strange!r}: nothing was expected here")
+
     def test_help(self) -> None:
         """Each command explains its options."""
         for row in COMMANDS:
-            if row.words != ("version",):
-                status, output, _ = self.run_command(*row.words, "--help")
-                self.assertEqual(status, 0)
-                self.assertIn(f"{row.name} {row.operand}".strip(), output)
+            status, output, _ = self.run_command(*row.words, "--help")
+            self.assertEqual(status, 0)
+            self.assertIn(f"{row.name} {row.operand}".strip(), output)
 
     def test_every_command(self) -> None:
         """The table that explains and the one that carries out have the same commands."""
