@@ -51,7 +51,6 @@ CONFIG = Setting(
 _ALL_ROWS = [row for config in (StatusConfig, HubConfig, AgentConfig, RegisterConfig) for row in settings_of(config)]
 ALL_SETTINGS = tuple({row.name: row for row in _ALL_ROWS}.values())
 
-
 _Config = TypeVar("_Config")
 
 
@@ -131,11 +130,13 @@ def read_flags(arguments: Sequence[str], settings: Iterable[Setting]) -> dict[st
 
 
 def _following(rest: deque[str], flag: str, setting: Setting) -> str:
-    if rest and setting.kind.follows(rest[0]):
+    kind = setting.kind
+    # Where a value may follow, a word that is none is a wrong one.
+    if rest and (kind.follows(rest[0]) or (kind.metavar and not rest[0].startswith("-"))):
         return rest.popleft()
-    if setting.kind.bare:
-        return setting.kind.bare
-    raise SettingError(f"{setting.key}: {flag} lacks its value; write {flag} {setting.kind.metavar}")
+    if kind.bare:
+        return kind.bare
+    raise SettingError(f"{setting.key}: {flag} lacks its value; write {flag} {kind.metavar}")
 
 
 def _stray(argument: str, known: Iterable[str]) -> str:

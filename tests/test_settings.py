@@ -298,7 +298,8 @@ class FlagTests(Case):
         ):  # fmt: skip
             self.assertEqual(self.load(HubConfig, line.split()).access_log, value)
         self.assertEqual(self.load(HubConfig, (), {"SLIME_ACCESS_LOG": "no"}).access_log, "off")
-        self.assertIn("is unknown; give one of on, combined,", self.complaint(HubConfig, ["--access-log=apache"]))
+        for line in ("--access-log=apache", "--access-log apache", "--access-log apache --port 1"):
+            self.assertIn("is unknown; give one of on, combined,", self.complaint(HubConfig, line.split()))
 
     def test_not_utf8(self) -> None:
         """A secret keeps its bytes, even where the command line is not UTF-8."""
