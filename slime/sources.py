@@ -18,8 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from slime.files import content_of
 from slime.settings import (
     RUNNING,
@@ -32,6 +30,7 @@ from slime.settings import (
     settings_of,
 )
 from slime.values import PATH
+from slime.yamlfile import pairs_in
 
 __all__ = [
     "ALL_SETTINGS", "SettingError", "flags_of", "load_admin", "load_agent", "load_hub", "load_register", "load_status",
@@ -40,6 +39,9 @@ __all__ = [
 
 #: Read from the home directory when no file is named and it exists.
 DEFAULT_FILE = ".slime.yaml"
+
+#: Characters of a value that a message shows, at most.
+SHOWN = 60
 
 #: Not in the tables, as it says where the tables' values come from.
 CONFIG = Setting(
@@ -141,8 +143,9 @@ def _following(rest: deque[str], flag: str, setting: Setting) -> str:
 
 def _stray(argument: str, known: Iterable[str]) -> str:
     if argument.startswith("-"):
-        return f"{argument}: there is no such option{_nearest(argument, known)} (--help lists them)"
-    return f"{argument!r}: an option was expected here; each starts with -- (--help lists them)"
+        name = argument if argument.isprintable() and len(argument) <= SHOWN else _shown(argument)
+        return f"{name}: there is no such option{_nearest(argument, known)} (--help lists them)"
+    return f"{_shown(argument)}: an option was expected here; each starts with -- (--help lists them)"
 
 
 # -- the YAML file --------------------------------------------------------------------------------------
@@ -163,7 +166,7 @@ def read_file(path: Path, settings: Iterable[Setting]) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for key, value in _read_pairs(path):
         setting = known.get(_folded(key))
-        where = f"{key!r} in {path}"
+        where = f"{_shown(key)} in {path}"
         if setting is None:
             names = [name for row in known.values() for name in _spellings(row)]
             raise SettingError(f"{where}: there is no such setting{_nearest(key, names)}")
@@ -182,47 +185,17 @@ def _spellings(setting: Setting) -> list[str]:
 
 
 def _read_pairs(path: Path) -> list[tuple[str, Any]]:
-    """Keys and values in their order; a mapping would forget the first of two that are the same."""
     try:
-        return _pairs(content_of(path).decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"config: cannot read {path}: {_reason(error)}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        place = _place(error)
-        raise SettingError(f"config: {path} is not YAML{place}; write lines like port: 8080") from None
-    except ValueError:
-        raise SettingError(f"config: {path} does not hold settings; write lines like port: 8080") from None
-
-
-def _pairs(text: str) -> list[tuple[str, Any]]:
-    """What a YAML document says, if it is a mapping of words.
-
-    :raises yaml.YAMLError: it is no YAML document.
-    :raises ValueError: it is something else.
-    """
-    # BaseLoader leaves every scalar as the text it is: 0123 stays four digits, and `no` stays a word.
-    loader = yaml.BaseLoader(text)
-    root = loader.get_single_node()
-    if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
-        return []
-    if not isinstance(root, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in root.value):
-        raise ValueError("not a mapping of words")
-    return [(key.value, loader.construct_object(value, deep=True)) for key, value in root.value]
-
-
-def _place(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f" (line {mark.line + 1})" if mark else ""
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+        return pairs_in(path)
+    except ValueError as error:
+        raise SettingError(f"config: {error}") from None
 
 
 def _texts_of(value: Any, setting: Setting, where: str) -> list[str]:
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in items) or (len(items) > 1 and not setting.kind.split):
-        raise SettingError(f"{setting.key}: {where} is not a single value; give one")
+        wanted = "a value, or a list of values" if setting.kind.split else "a single value"
+        raise SettingError(f"{setting.key}: {where} is not {wanted}; give one")
     return [item for item in items if item]
 
 
@@ -301,7 +274,7 @@ def _content(setting: Setting, named: Found) -> Found:
     try:
         text = content_of(path).decode("utf-8", "surrogateescape")
     except OSError as error:
-        raise SettingError(f"{setting.key}: {named.where} names {path}: {_reason(error)}") from None
+        raise SettingError(f"{setting.key}: {named.where} names {path}: {error.strerror}") from None
     return Found([text.removesuffix("\n").removesuffix("\r")], str(path), named.rank)
 
 
@@ -333,7 +306,7 @@ def _parsed(setting: Setting, found: Found, text: str) -> Any:
 def _shown(text: str) -> str:
     """Text fit for a message: short, and without the password of a URL."""
     text = re.sub(r"//.*@", "//...@", text)
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}...")
 
 
 def _how_to_give(setting: Setting) -> str:

@@ -244,8 +244,6 @@ def _parse_printable(text: str) -> str:
 
 
 _HUB_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-
-
 _HUB_PROBLEM = "not a hub's address; write one like hub.example.org:8080 or https://hub.example.org"
 
 
@@ -347,8 +345,9 @@ def _parse_target(text: str) -> str:
 
 
 def _parse_path(text: str) -> Path:
-    if "\0" in text:
-        raise ValueError("not a path; leave out the null character")
+    # What is no UTF-8 in a file's name stands as surrogates, of which these stand for nothing.
+    if re.search("[\0-\x1f\x7f\x85\u2028\u2029\ud800-\udc7f\udd00-\udfff]", text):
+        raise ValueError("not a path; leave out control characters")
     # Path.expanduser would raise where there is no such home.
     return Path(os.path.expanduser(_parse_filled(text)))
 
@@ -376,7 +375,7 @@ _parse_protocol = _matching(
 _parse_no_proxy = _matching(
     r"[A-Za-z0-9_.:/*\[\]-]+", "not a host; write one like example.org, 192.0.2.7, 10.0.0.0/8 or *"
 )
-_parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]+", "not an address; write one like 127.0.0.1 or ::1")
+_parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]{1,255}", "not an address; write one like 127.0.0.1 or ::1")
 
 TEXT = Kind("TEXT", _parse_printable)
 HOST = Kind("HOST", _parse_host)

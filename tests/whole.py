@@ -18,7 +18,7 @@ WHOLE = (
     "slime.hub.answers", "slime.hub.ending", "slime.hub.handover", "slime.hub.heads", "slime.hub.history",
     "slime.hub.hops", "slime.hub.patience", "slime.hub.revocations", "slime.hub.tap", "slime.liveness", "slime.log",
     "slime.notify", "slime.options", "slime.pem", "slime.process", "slime.rate", "slime.reference", "slime.settings",
-    "slime.sources", "slime.state", "slime.values", "slime.wsframe",
+    "slime.sources", "slime.state", "slime.values", "slime.wsframe", "slime.yamlfile",
 )  # fmt: skip
 
 
