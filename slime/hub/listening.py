@@ -10,6 +10,7 @@ take. Twisted would show the first of them alone, and leave clients at a loss.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,16 +19,18 @@ from typing import Any
 from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.tcp import makeBinding
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 
 from slime.hub.handover import Newcomers, steer
 from slime.pem import certificates_in
 
-__all__ = ["Ports", "files_of", "has_tls", "hub_endpoint"]
+__all__ = ["Ports", "cannot_listen", "check_port", "files_of", "has_tls", "hub_endpoint"]
 
 
 def hub_endpoint(
@@ -59,6 +62,31 @@ def files_of(
 def certificate_file(description: str) -> Path | None:
     """The file that an endpoint takes its certificate from, if it names one."""
     return next(files_of(description, ("certKey", "privateKey")), None)
+
+
+def check_port(description: str) -> None:
+    """Twisted takes any number for a port, until it listens.
+
+    :raises ValueError: an endpoint names one that is none.
+    """
+    found = re.search(r"(?:^(?:haproxy:)?(?:tcp6?|ssl):|:port=)(\d+)", description)
+    if found and (len(found[1]) > len("65535") or int(found[1]) > 65535):
+        raise ValueError("a port is a number from 0 to 65535")
+
+
+def cannot_listen(failure: Failure) -> CannotListenError:
+    """Why an endpoint does not listen, as Twisted says it; of a UNIX socket in a folder that is not to be had, it does
+    not.
+
+    :raises Exception: it is no such reason.
+    """
+    error = failure.value
+    if isinstance(error, CannotListenError):
+        return error
+    if not isinstance(error, OSError):
+        failure.raiseException()
+    path = os.fsdecode(error.filename2 or error.filename or "its address")
+    return CannotListenError(None, path.removesuffix(".lock"), error)
 
 
 def has_tls(description: str) -> bool:

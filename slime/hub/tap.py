@@ -53,10 +53,11 @@ def makeService(options: Options) -> IService:
 
 def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "listen") -> None:
     """End the process, with one line, over an endpoint that cannot be made."""
-    from slime.hub.listening import files_of
+    from slime.hub.listening import check_port, files_of
 
     for description in descriptions:
         try:
+            check_port(description)
             for path in files_of(description):
                 content_of(path)
             serverFromString(reactor, description)
