@@ -22,6 +22,7 @@ from slime.log import start_logging
 from slime.options import SettingsOptions, refuse, words_of
 from slime.process import run_service
 from slime.reactor import install
+from slime.reference import help_text
 
 __all__ = ["main"]
 
@@ -75,7 +76,7 @@ def _unknown(words: Words) -> str:
 def _overview(words: Words, rest: Sequence[str]) -> None:
     """Show the commands there are; a flag that has no command yet is a mistake."""
     if rest == ["--version"]:
-        _version([])
+        _show_version()
     elif set(rest) - {"--help", "-h"}:
         refuse(" ".join(["slime", *words]), f"{rest[0]}: a command is missing (slime --help lists them)")
     else:
@@ -148,6 +149,16 @@ def _completion(arguments: Sequence[str]) -> None:
 
 
 def _version(arguments: Sequence[str]) -> None:
+    strange = [argument for argument in arguments if argument not in ("--help", "-h")]
+    if strange:
+        refuse(commands.VERSION.name, f"{strange[0]!r}: nothing was expected here")
+    elif arguments:
+        sys.stdout.write(f"{help_text(commands.VERSION, 110)}\n")
+    else:
+        _show_version()
+
+
+def _show_version() -> None:
     sys.stdout.write(f"slime {slime.__version__}\n")
 
 

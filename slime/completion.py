@@ -249,6 +249,10 @@ def _fish_rows() -> Iterator[str]:
         for flag in flags_of(command):
             place = f"complete -c slime -n '__slime_at {_joined(command.words)}' -l {flag.name[2:]}"
             yield f"{place}{_fish_value(flag)} -d '{flag.about}'"
+            if flag.words and flag.is_bare:
+                # To fish, what may be left out follows behind = alone.
+                after = f"__slime_at {_joined(command.words)}; and test (commandline -opc)[-1] = {flag.name}"
+                yield f"complete -c slime -n '{after}' -a '{_joined(flag.words)}'"
 
 
 def _fish_value(flag: Flag) -> str:

@@ -83,6 +83,11 @@ class Cork:
         else:
             self._send(data)
 
+    @property
+    def filled(self) -> bool:
+        """Has something been collected that is not sent yet?"""
+        return bool(self._pieces)
+
     def pull(self) -> None:
         """Send what has been collected, now."""
         pieces = self._pieces

@@ -113,7 +113,8 @@ Every setting can be given in several ways. The first of these that has it count
 2. the environment: ``SLIME_MAX_BODY=10MB``, or one of the shorter names given below; an empty variable says nothing;
 3. for secrets, a file of that name in ``$CREDENTIALS_DIRECTORY`` (systemd's ``LoadCredential=``);
 4. the YAML file: ``max-body: 10MB``. It is ``~/.slime.yaml`` unless ``--config`` or ``SLIME_CONFIG`` names another
-   one, and serves all commands. Case, ``-`` and ``_`` in keys do not matter; an unknown key is an error;
+   one, and serves all commands. Case, ``-`` and ``_`` in keys do not matter; an unknown key is an error, and one
+   without a value, or with ``null``, says nothing;
 5. the default.
 
 ``twistd slime-hub`` and ``twistd slime-agent`` take the same options as ``slime hub run`` and ``slime agent run``.

@@ -18,8 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from slime.files import content_of
 from slime.settings import (
     RUNNING,
     AdminConfig,
@@ -31,6 +30,7 @@ from slime.settings import (
     settings_of,
 )
 from slime.values import PATH
+from slime.yamlfile import pairs_in
 
 __all__ = [
     "ALL_SETTINGS", "SettingError", "flags_of", "load_admin", "load_agent", "load_hub", "load_register", "load_status",
@@ -39,6 +39,9 @@ __all__ = [
 
 #: Read from the home directory when no file is named and it exists.
 DEFAULT_FILE = ".slime.yaml"
+
+#: Characters of a value that a message shows, at most.
+SHOWN = 60
 
 #: Not in the tables, as it says where the tables' values come from.
 CONFIG = Setting(
@@ -49,7 +52,6 @@ CONFIG = Setting(
 #: The settings of every command, each name once: what a YAML file may hold.
 _ALL_ROWS = [row for config in (StatusConfig, HubConfig, AgentConfig, RegisterConfig) for row in settings_of(config)]
 ALL_SETTINGS = tuple({row.name: row for row in _ALL_ROWS}.values())
-
 
 _Config = TypeVar("_Config")
 
@@ -130,17 +132,20 @@ def read_flags(arguments: Sequence[str], settings: Iterable[Setting]) -> dict[st
 
 
 def _following(rest: deque[str], flag: str, setting: Setting) -> str:
-    if rest and setting.kind.follows(rest[0]):
+    kind = setting.kind
+    # Where a value may follow, a word that is none is a wrong one.
+    if rest and (kind.follows(rest[0]) or (kind.metavar and not rest[0].startswith("-"))):
         return rest.popleft()
-    if setting.kind.bare:
-        return setting.kind.bare
-    raise SettingError(f"{setting.key}: {flag} lacks its value; write {flag} {setting.kind.metavar}")
+    if kind.bare:
+        return kind.bare
+    raise SettingError(f"{setting.key}: {flag} lacks its value; write {flag} {kind.metavar}")
 
 
 def _stray(argument: str, known: Iterable[str]) -> str:
     if argument.startswith("-"):
-        return f"{argument}: there is no such option{_nearest(argument, known)} (--help lists them)"
-    return f"{argument!r}: an option was expected here; each starts with -- (--help lists them)"
+        name = argument if argument.isprintable() and len(argument) <= SHOWN else _shown(argument)
+        return f"{name}: there is no such option{_nearest(argument, known)} (--help lists them)"
+    return f"{_shown(argument)}: an option was expected here; each starts with -- (--help lists them)"
 
 
 # -- the YAML file --------------------------------------------------------------------------------------
@@ -161,7 +166,7 @@ def read_file(path: Path, settings: Iterable[Setting]) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for key, value in _read_pairs(path):
         setting = known.get(_folded(key))
-        where = f"{key!r} in {path}"
+        where = f"{_shown(key)} in {path}"
         if setting is None:
             names = [name for row in known.values() for name in _spellings(row)]
             raise SettingError(f"{where}: there is no such setting{_nearest(key, names)}")
@@ -180,47 +185,17 @@ def _spellings(setting: Setting) -> list[str]:
 
 
 def _read_pairs(path: Path) -> list[tuple[str, Any]]:
-    """Keys and values in their order; a mapping would forget the first of two that are the same."""
     try:
-        return _pairs(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"config: cannot read {path}: {_reason(error)}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        place = _place(error)
-        raise SettingError(f"config: {path} is not YAML{place}; write lines like port: 8080") from None
-    except ValueError:
-        raise SettingError(f"config: {path} does not hold settings; write lines like port: 8080") from None
-
-
-def _pairs(text: str) -> list[tuple[str, Any]]:
-    """What a YAML document says, if it is a mapping of words.
-
-    :raises yaml.YAMLError: it is no YAML document.
-    :raises ValueError: it is something else.
-    """
-    # BaseLoader leaves every scalar as the text it is: 0123 stays four digits, and `no` stays a word.
-    loader = yaml.BaseLoader(text)
-    root = loader.get_single_node()
-    if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
-        return []
-    if not isinstance(root, yaml.MappingNode) or not all(isinstance(key, yaml.ScalarNode) for key, _ in root.value):
-        raise ValueError("not a mapping of words")
-    return [(key.value, loader.construct_object(value, deep=True)) for key, value in root.value]
-
-
-def _place(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return f" (line {mark.line + 1})" if mark else ""
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+        return pairs_in(path)
+    except ValueError as error:
+        raise SettingError(f"config: {error}") from None
 
 
 def _texts_of(value: Any, setting: Setting, where: str) -> list[str]:
     items = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in items) or (len(items) > 1 and not setting.kind.split):
-        raise SettingError(f"{setting.key}: {where} is not a single value; give one")
+        wanted = "a value, or a list of values" if setting.kind.split else "a single value"
+        raise SettingError(f"{setting.key}: {where} is not {wanted}; give one")
     return [item for item in items if item]
 
 
@@ -297,9 +272,9 @@ def _from_environment(setting: Setting, environ: Mapping[str, str]) -> Found | N
 def _content(setting: Setting, named: Found) -> Found:
     path: Path = value_of(secret_file(setting), named)
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = content_of(path).decode("utf-8", "surrogateescape")
     except OSError as error:
-        raise SettingError(f"{setting.key}: {named.where} names {path}: {_reason(error)}") from None
+        raise SettingError(f"{setting.key}: {named.where} names {path}: {error.strerror}") from None
     return Found([text.removesuffix("\n").removesuffix("\r")], str(path), named.rank)
 
 
@@ -331,7 +306,7 @@ def _parsed(setting: Setting, found: Found, text: str) -> Any:
 def _shown(text: str) -> str:
     """Text fit for a message: short, and without the password of a URL."""
     text = re.sub(r"//.*@", "//...@", text)
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}...")
 
 
 def _how_to_give(setting: Setting) -> str:

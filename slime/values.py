@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 __all__ = [
     "ACCESS_LOG",
@@ -244,23 +244,27 @@ def _parse_printable(text: str) -> str:
 
 
 _HUB_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-
-
 _HUB_PROBLEM = "not a hub's address; write one like hub.example.org:8080 or https://hub.example.org"
+
+
+def _split_address(text: str, schemes: Container[str], problem: str) -> SplitResult:
+    """A host, with a port or not, or a URL of one of these schemes, without query and fragment."""
+    try:
+        url = urlsplit(text if "://" in text else f"http://{text}")
+        good = url.scheme in schemes and bool(url.hostname) and url.port != 0 and not (url.query or url.fragment)
+    except ValueError:
+        good = False
+    if not good or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError(problem)
+    return url
 
 
 def _parse_hub_address(text: str) -> str:
     """``host``, ``host:port`` or an ``http(s)://`` or ``ws(s)://`` URL, as the URL that agents dial."""
-    if not re.fullmatch(r"[!-~]+", text):
+    url = _split_address(text, _HUB_SCHEMES, _HUB_PROBLEM)
+    if "@" in url.netloc or not url.hostname:
         raise ValueError(_HUB_PROBLEM)
-    try:
-        url = urlsplit(text if "://" in text else f"http://{text}")
-        port = "" if url.port is None else f":{url.port}"
-    except ValueError:
-        raise ValueError(_HUB_PROBLEM) from None
-    known = url.scheme in _HUB_SCHEMES and url.port != 0
-    if not known or not url.hostname or url.query or url.fragment or "@" in url.netloc:
-        raise ValueError(_HUB_PROBLEM)
+    port = "" if url.port is None else f":{url.port}"
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     path = url.path.rstrip("/").removesuffix(TUNNEL_PATH)
     return f"{_HUB_SCHEMES[url.scheme]}://{host}{port}{path}{TUNNEL_PATH}"
@@ -271,14 +275,8 @@ _PROXY_PROBLEM = "not an HTTP proxy; write one like http://user:password@proxy.e
 
 def _parse_proxy(text: str) -> str:
     """``host:port`` or a URL, as a URL; it may be one with credentials."""
-    if not re.fullmatch(r"[!-~]+", text):
-        raise ValueError(_PROXY_PROBLEM)
-    try:
-        url = urlsplit(text if "://" in text else f"http://{text}")
-        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        good = False
-    if not good or url.query or url.fragment or url.path not in ("", "/"):
+    url = _split_address(text, ("http", "https"), _PROXY_PROBLEM)
+    if url.path not in ("", "/"):
         raise ValueError(_PROXY_PROBLEM)
     return f"{url.scheme}://{url.netloc}"
 
@@ -347,8 +345,9 @@ def _parse_target(text: str) -> str:
 
 
 def _parse_path(text: str) -> Path:
-    if "\0" in text:
-        raise ValueError("not a path; leave out the null character")
+    # What is no UTF-8 in a file's name stands as surrogates, of which these stand for nothing.
+    if re.search("[\0-\x1f\x7f\x85\u2028\u2029\ud800-\udc7f\udd00-\udfff]", text):
+        raise ValueError("not a path; leave out control characters")
     # Path.expanduser would raise where there is no such home.
     return Path(os.path.expanduser(_parse_filled(text)))
 
@@ -376,7 +375,7 @@ _parse_protocol = _matching(
 _parse_no_proxy = _matching(
     r"[A-Za-z0-9_.:/*\[\]-]+", "not a host; write one like example.org, 192.0.2.7, 10.0.0.0/8 or *"
 )
-_parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]+", "not an address; write one like 127.0.0.1 or ::1")
+_parse_host = _matching(r"[A-Za-z0-9_.:%\[\]-]{1,255}", "not an address; write one like 127.0.0.1 or ::1")
 
 TEXT = Kind("TEXT", _parse_printable)
 HOST = Kind("HOST", _parse_host)

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from slime.agent.health import Health, Precautions
 from slime.agent.upstream.call import ResponseSink
@@ -19,7 +20,7 @@ from slime.http.fields import Fields
 from slime.http.forwarding import UpstreamAddress
 from slime.http.head import HeadLimits, RequestHead, ResponseHead
 from slime.testing_upstream import Watched
-from slime.tunnel import Frame, Hello, Role, TunnelConnection, Welcome
+from slime.tunnel import Frame, Hello, Reset, Role, TunnelConnection, Welcome
 from slime.wslink import SUBPROTOCOL, TunnelProtocolMixin, harden
 
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: app.example\r\nAccept: */*\r\n\r\n"
@@ -116,6 +117,9 @@ class LinkStub:
     def send_at_leisure(self, frame: Frame) -> None:
         self.sent.append(frame)
 
+    def break_off(self, frame: Reset) -> None:
+        self.sent.append(frame)
+
     def consumed(self, stream_id: int, amount: int) -> None:
         self.used.append((stream_id, amount))
 
@@ -124,6 +128,23 @@ class LinkStub:
 
     def forget(self, stream_id: int) -> None:
         self.forgotten.append(stream_id)
+
+
+class WorkerCase(SynchronousTestCase):
+    """A workshop with one slot, and a link that brings it requests."""
+
+    def setUp(self) -> None:
+        self.link = LinkStub()
+        self.shop, self.client = scripted_shop()
+
+    def sent(self) -> list[Frame]:
+        """What has been sent since this was asked last."""
+        sent, self.link.sent = self.link.sent, []
+        return sent
+
+    @property
+    def call(self) -> ScriptedCall:
+        return self.client.calls[-1]
 
 
 class HubEnd(TunnelProtocolMixin, WebSocketServerProtocol):  # type: ignore[misc]

@@ -241,6 +241,18 @@ class ServingTests(LinkCase):
         self.assertIn(End(stream_id), self.said()[-1])
         self.assertEqual(self.link.tunnel.live, 0)
 
+    def test_upstream_breaks_off(self) -> None:
+        """What it said in its last moment goes before the news."""
+        stream_id = self.hub.open()
+        self.settle()
+        self.call.sink.started()
+        self.call.sink.head(ANSWER, None)
+        self.call.sink.data(b"last words")
+        self.call.sink.failed(ErrorCode.UPSTREAM_BROKE, "gone")
+        last = [frame for message in self.said() for frame in message][-2:]
+        self.assertEqual(last, [Data(stream_id, b"last words"), Reset(stream_id, ErrorCode.UPSTREAM_BROKE, "gone")])
+        self.assertEqual((self.link.tunnel.live, self.hub.tunnel.live), (0, 0))
+
     def test_slots(self) -> None:
         """A stream beyond the slots is refused; one that was sent ahead waits, or is given back."""
         running = self.hub.open(), self.hub.open()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from slime.agent.passage import PassageWorker
 from slime.agent.worker import HIGH_WATER
 from slime.errors import ErrorCode
 from slime.http.head import ResponseHead
-from slime.tunnel import Data, End, Frame, Head, Open, Reset, Started
-from tests.agent_fakes import ACCEPT, ANSWER, ANSWER_BLOCK, SWITCH, UPGRADE, LinkStub, ScriptedCall, scripted_shop
+from slime.tunnel import Data, End, Head, Open, Reset, Started
+from tests.agent_fakes import ACCEPT, ANSWER, ANSWER_BLOCK, SWITCH, UPGRADE, WorkerCase
 
 SWITCH_BLOCK = (
     b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
@@ -17,12 +15,8 @@ SWITCH_BLOCK = (
 )
 
 
-class PassageTests(SynchronousTestCase):
+class PassageTests(WorkerCase):
     """One slot."""
-
-    def setUp(self) -> None:
-        self.link = LinkStub()
-        self.shop, self.client = scripted_shop(1)
 
     def opened(self, stream_id: int = 1, head: bytes = UPGRADE) -> PassageWorker:
         """The hub opens a stream for an upgrade."""
@@ -37,15 +31,6 @@ class PassageTests(SynchronousTestCase):
         self.call.sink.head(SWITCH, None)
         self.assertEqual(self.sent(), [Started(1), Head(1, SWITCH_BLOCK, None, upgrade=True)])
         return worker
-
-    def sent(self) -> list[Frame]:
-        """What has been sent since this was asked last."""
-        sent, self.link.sent = self.link.sent, []
-        return sent
-
-    @property
-    def call(self) -> ScriptedCall:
-        return self.client.calls[-1]
 
     @property
     def slot_is_free(self) -> bool:

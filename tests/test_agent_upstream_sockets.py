@@ -76,6 +76,15 @@ class SocketCase(TestCase):
         """Wait for the end of the call."""
         await self.sink.when(lambda: self.sink.over)
 
+    async def exchange(self, times: int) -> None:
+        """So many uploads, one after the other, and their answers."""
+        for _ in range(times):
+            call = self.ask(b"POST", 5)
+            call.write(b"hello")
+            call.end()
+            await self.over()
+            self.assertEqual(self.sink.events, HEARD_OK)
+
     async def asked(self) -> None:
         """Wait until the upstream has heard of the call."""
         await self.upstream.when(lambda: self.upstream.connections and self.upstream.last.received)
@@ -92,12 +101,7 @@ class LoopbackTests(SocketCase):
     async def test_exchange(self) -> None:
         """Requests and answers, over one connection; head and body leave in one packet."""
         await self.serve_tcp(ScriptedUpstream(say_ok))
-        for _ in range(3):
-            call = self.ask(b"POST", 5)
-            call.write(b"hello")
-            call.end()
-            await self.over()
-            self.assertEqual(self.sink.events, HEARD_OK)
+        await self.exchange(3)
         self.assertEqual((len(self.upstream.connections), self.upstream.last.reads), (1, 3))
 
     async def test_by_name(self) -> None:
@@ -360,12 +364,7 @@ class TLSTests(SocketCase):
     async def test_exchange(self) -> None:
         """Two requests over one connection."""
         await self.serve_tls(ScriptedUpstream(say_ok))
-        for _ in range(2):
-            call = self.ask(b"POST", 5)
-            call.write(b"hello")
-            call.end()
-            await self.over()
-            self.assertEqual(self.sink.events, HEARD_OK)
+        await self.exchange(2)
         self.assertEqual(len(self.upstream.connections), 1)
 
     async def test_orderly_close(self) -> None:

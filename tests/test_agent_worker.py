@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from unittest import mock
+
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
 
 from slime.agent.worker import HIGH_WATER, Worker
 from slime.errors import ErrorCode
 from slime.http.head import ResponseHead
-from slime.tunnel import Data, End, Frame, Head, Open, Refused, Reset, Revoked, Started
-from tests.agent_fakes import ANSWER, ANSWER_BLOCK, HEAD, LinkStub, ScriptedCall, scripted_shop
+from slime.tunnel import Data, End, Head, Open, Refused, Reset, Revoked, Started
+from tests.agent_fakes import ANSWER, ANSWER_BLOCK, HEAD, WorkerCase, scripted_shop
 
 
-class WorkerCase(SynchronousTestCase):
-    slots = 1
-
-    def setUp(self) -> None:
-        self.link = LinkStub()
-        self.shop, self.client = scripted_shop(self.slots)
+class OrdinaryCase(WorkerCase):
+    """Requests that ask for no upgrade."""
 
     def opened(self, stream_id: int = 1, head: bytes = HEAD, length: int | None = 0, ahead: bool = False) -> Worker:
         """The hub opens a stream."""
@@ -25,17 +23,8 @@ class WorkerCase(SynchronousTestCase):
         self.shop.admit(worker, ahead)
         return worker
 
-    def sent(self) -> list[Frame]:
-        """What has been sent since this was asked last."""
-        sent, self.link.sent = self.link.sent, []
-        return sent
 
-    @property
-    def call(self) -> ScriptedCall:
-        return self.client.calls[-1]
-
-
-class ExchangeTests(WorkerCase):
+class ExchangeTests(OrdinaryCase):
     """A request that goes well."""
 
     def test_whole_answer(self) -> None:
@@ -82,7 +71,7 @@ class ExchangeTests(WorkerCase):
         self.assertEqual(self.link.used, [(1, 3), (1, 2)])
 
 
-class FlowTests(WorkerCase):
+class FlowTests(OrdinaryCase):
     """Neither side is sent more than it takes."""
 
     def test_slow_application_pauses_the_upstream_once(self) -> None:
@@ -113,7 +102,7 @@ class FlowTests(WorkerCase):
         self.assertEqual(self.link.used, [(1, 5)])
 
 
-class FailureTests(WorkerCase):
+class FailureTests(OrdinaryCase):
     """A request that does not go well."""
 
     def test_upstream_fails(self) -> None:
@@ -165,6 +154,42 @@ class FailureTests(WorkerCase):
             self.assertEqual((frame.stream_id, frame.code), (stream_id, ErrorCode.BAD_REQUEST))
         self.assertEqual(self.client.calls, [])
 
+    def test_mistake_of_ours(self) -> None:
+        """Whatever goes wrong when a request begins: it is told and logged, and the slot is free for the next one."""
+        for stream_id, (owner, name) in enumerate(((self.shop.requests, "rewritten"), (self.client, "start")), 1):
+            with mock.patch.object(owner, name, side_effect=ZeroDivisionError):
+                self.opened(stream_id)
+            self.assertEqual(self.sent(), [Reset(stream_id, ErrorCode.INTERNAL, "the agent could not begin it")])
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.opened(3)
+        self.assertEqual((len(self.client.calls), self.sent()), (1, []))
+
+    def test_mistake_with_what_came_early(self) -> None:
+        """The upstream has been asked: it is left, and the slot is freed once, whoever had noticed first."""
+        for number, trailers in enumerate(([], [(b"Host", b"x")])):
+            self.shop, self.client = scripted_shop()
+            self.opened(1)
+            self.opened(2, length=None, ahead=True).body_ended(End(2, trailers))
+            self.opened(3, ahead=True)
+            self.sent()
+            name = "abandon" if trailers else "body_ended"
+            with mock.patch.object(Worker, name, self.failing(getattr(Worker, name), after=bool(trailers))):
+                self.client.calls[0].answer(b"")
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            self.assertEqual([call.done for call in self.client.calls[1:]], [["abort"], []])
+            self.assertEqual(self.shop._slots.running, 1, number)
+
+    @staticmethod
+    def failing(method: Callable[..., object], after: bool) -> Callable[..., object]:
+        """The method, with a mistake in it."""
+
+        def fail(*arguments: object) -> None:
+            if after:
+                method(*arguments)
+            raise ZeroDivisionError
+
+        return fail
+
     def test_bad_trailers(self) -> None:
         bad = [(b"A", b"b\r\nC: d")], [(b"A b", b"c")], [(b"Content-Length", b"3")], [(b"a", b" b")]
         for stream_id, trailers in enumerate(bad, 1):
@@ -180,7 +205,7 @@ class FailureTests(WorkerCase):
         self.assertEqual(len(self.client.calls), 2)
 
 
-class SlotTests(WorkerCase):
+class SlotTests(OrdinaryCase):
     """One slot, and more requests than that."""
 
     def test_no_slot(self) -> None:

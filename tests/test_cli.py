@@ -23,6 +23,7 @@ import slime
 from slime import cli, names, register
 from slime.cli import main, split_command
 from slime.commands import COMMANDS, SHELLS
+from slime.hub.listening import check_port
 from slime.names import random_name
 from slime.seed.tokens import verify_seed
 from slime.tokens import AgentClaims, verify
@@ -106,13 +107,17 @@ class WordTests(Case):
         for arguments in (("version",), ("--version",)):
             self.assertEqual(self.run_command(*arguments), (0, f"slime {slime.__version__}\n", ""))
 
+    def test_version_and_more(self) -> None:
+        """What is typed for nothing is a mistake, as it is with every command."""
+        for arguments, strange in ((("version", "extra"), "extra"), (("--json", "version"), "--json")):
+            self.assertEqual(self.refused(*arguments), f"slime version: {strange!r}: nothing was expected here")
+
     def test_help(self) -> None:
         """Each command explains its options."""
         for row in COMMANDS:
-            if row.words != ("version",):
-                status, output, _ = self.run_command(*row.words, "--help")
-                self.assertEqual(status, 0)
-                self.assertIn(f"{row.name} {row.operand}".strip(), output)
+            status, output, _ = self.run_command(*row.words, "--help")
+            self.assertEqual(status, 0)
+            self.assertIn(f"{row.name} {row.operand}".strip(), output)
 
     def test_every_command(self) -> None:
         """The table that explains and the one that carries out have the same commands."""
@@ -145,6 +150,18 @@ class WordTests(Case):
         self.assertIn("slime hub run: agent-ca: cannot read /gone: No such file", self.refused(*hub, "/gone"))
         authority, _ = Authority().issued.write(Path(self.mktemp()), "ca")
         self.assertIn("agent-ca: agents show certificates over TLS alone", self.refused(*hub, str(authority)))
+
+    def test_no_port(self) -> None:
+        """Twisted would not mind until it listens; in a path it is no port."""
+        for setting, endpoint in (
+            ("listen", "tcp:65536"), ("listen", "haproxy:ssl:99999:privateKey=x"), ("listen", "tcp:port=70000"),
+            ("listen", "tcp:" + "9" * 5000), ("admin", "tcp:99999:interface=127.0.0.1"),
+        ):  # fmt: skip
+            line = self.refused("hub", "run", "--secret=s", f"--{setting}", endpoint)
+            self.assertTrue(line.startswith(f"slime hub run: {setting}: "), line)
+            self.assertIn("makes no endpoint: a port is a number from 0 to 65535; write", line)
+        check_port("unix:/run/99999:mode=600")
+        check_port("tcp:65535:interface=127.0.0.1")
 
     def test_endpoint_without_its_files(self) -> None:
         """What an endpoint needs and cannot be had is named."""

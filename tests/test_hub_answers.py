@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import ErrorCode
 from slime.http.head import RequestHead, field_values, parse_response_head, serialise_response_head
-from slime.hub.answers import Trouble, answer_for
+from slime.hub.answers import Trouble, answer_for, closing_answer
 
 
 def asking(*accepts: bytes) -> RequestHead:
@@ -55,6 +55,14 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(field_values(answer.head.fields, b"slime-request-id"), [b"abc-1"])
         answer = answer_for(Trouble(ErrorCode.NO_AGENT), None)
         self.assertEqual(field_values(answer.head.fields, b"slime-request-id"), [])
+
+    def test_last_one(self) -> None:
+        """It says where it ends, and that its connection does."""
+        trouble = Trouble(ErrorCode.BAD_REQUEST, "no", [(b"X", b"y")])
+        answer, plain = closing_answer(trouble, [(b"Date", b"now")]), answer_for(trouble, None)
+        framing = [(b"Content-Length", b"%d" % len(plain.body)), (b"Connection", b"close")]
+        self.assertEqual(answer.head.fields, [*plain.head.fields, (b"Date", b"now"), *framing])
+        self.assertEqual((answer.head.status, answer.head.reason, answer.body), (400, b"Bad Request", plain.body))
 
     def test_what_comes_with_a_status(self) -> None:
         """RFC 9110 sections 7.8, 10.2.3 and 11.6.1."""

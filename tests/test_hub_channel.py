@@ -315,18 +315,37 @@ class PipeliningTests(AgentTestCase):
         self.assertTrue(self.app.received.endswith(b"\r\n\r\nbad"))
 
     def test_cut_without_one_before(self) -> None:
-        """Nothing is to be saved then; nor is the end of the connection the end of any answer."""
-        with mock.patch.object(sockets, "unsent", return_value=1):
-            for version, earlier in ((b"1.1", 0), (b"1.0", 0), (b"1.0", 1)):
-                self.app = self.application()
-                for _ in range(earlier):
-                    self.app.get()
-                    self.agent.answer()
-                self.app.send(b"GET / HTTP/" + version + b"\r\nHost: h\r\n\r\n")
-                self.agent.head(b"200 OK")
-                self.agent.data(b"bad")
+        """The end of the connection must not look like the end of the answer; if it cannot, nothing of it is lost."""
+        for version, length, unsent, ended in (
+            (b"1.1", None, 0, "half-closed"),
+            (b"1.1", 9, 0, "abort"),
+            (b"1.1", 9, 1, "half-closed"),
+            (b"1.0", None, 1, "abort"),
+        ):
+            self.app = self.application()
+            self.app.send(b"GET / HTTP/" + version + b"\r\nHost: h\r\n\r\n")
+            self.agent.head(b"200 OK", length)
+            self.agent.data(b"bad")
+            with mock.patch.object(sockets, "unsent", return_value=unsent):
                 self.agent.confirm(code=ErrorCode.UPSTREAM_BROKE)
-                self.assertEqual(self.app.transport.ended, "abort")
+            self.hub.clock.advance(0)
+            self.assertEqual(self.app.transport.ended, ended)
+
+    def test_cut_in_one_piece(self) -> None:
+        """What an agent's message says of an answer is the application's, though the same message breaks it off."""
+        for length, said in ((None, b"\r\n\r\n3\r\nbad\r\n"), (9, b"\r\n\r\nbad")):
+            self.app = self.application()
+            self.app.send(request(b"/"))
+            self.hub.site.corks.during(self.break_off, length)
+            self.hub.clock.advance(0)
+            self.assertEqual(self.app.transport.ended, "half-closed")
+            self.assertTrue(self.app.received.endswith(said))
+
+    def break_off(self, length: int | None) -> None:
+        """An answer that is not whole."""
+        self.agent.head(b"200 OK", length)
+        self.agent.data(b"bad")
+        self.agent.confirm(code=ErrorCode.UPSTREAM_BROKE)
 
     def test_one_comes_during_the_answer(self) -> None:
         self.app.get(b"/1")
@@ -704,7 +723,8 @@ class DeadlineTests(AgentTestCase):
         self.app.send(request(b"/", CHUNKED, method=b"POST"))
         self.agent.head(b"200 OK")
         self.hub.wait(61)
-        self.assertEqual(self.app.transport.ended, "abort")
+        self.assertFalse(self.app.response().complete)
+        self.assertEqual(self.app.transport.ended, "half-closed")
         self.assertIs(self.agent.last.reset, ErrorCode.CANCELLED)
 
     def test_upload_held_back(self) -> None:
@@ -944,7 +964,7 @@ class BrokenBodyTests(AgentTestCase):
         self.app.send(request(b"/", CHUNKED, method=b"POST"))
         self.agent.head(b"200 OK")
         self.app.send(b"oops\r\n")
-        self.assertEqual(self.app.transport.ended, "abort")
+        self.assertEqual(self.app.transport.ended, "half-closed")
         self.assertFalse(self.agent.last.complete)
 
     def test_chunk_error_behind_the_answer(self) -> None:

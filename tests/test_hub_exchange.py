@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slime.errors import ErrorCode, RemoteProtocolError
-from slime.hub.exchange import ExchangePolicy, scope_path
+from slime.hub.exchange import UNSTARTED_BODY, ExchangePolicy, scope_path
 from slime.hub.pool import PoolLimits
 from slime.hub.seats import Rights
 from slime.tunnel.frames import Head
@@ -118,14 +118,38 @@ class AgentRefusesTests(ExchangeTestCase):
         self.beta.refuse()
         self.assertEqual((self.problem(), self.hub.pool.waiting), ((503, b"all-busy", None), 0))
 
-    def test_too_long_to_keep(self) -> None:
-        """What was sent on is not here any more."""
-        self.app.send(request(b"/", CHUNKED, method=b"POST"))
-        for _ in range(33):
+    def upload(self, target: FakeLink) -> None:
+        """An application sends for as long as the hub reads, to an agent that takes all it gets."""
+        self.app.send(request(b"/", CHUNKED, method=b"PUT"))
+        while not self.app.transport.paused and len(target.last.body) < 1_000_000:
             self.app.send(b"4000\r\n" + b"x" * 16384 + b"\r\n")
+
+    def test_too_long_to_keep(self) -> None:
+        """So the rest waits, however large the agent's window is; as it has not begun, another one gets it all."""
+        self.upload(self.alpha)
+        self.alpha.last.exchange.writable()
+        self.assertEqual((len(self.alpha.last.body), self.app.transport.paused), (UNSTARTED_BODY, True))
         self.alpha.refuse()
-        self.assertEqual(self.problem(), (503, b"all-busy", None))
+        self.assertEqual((self.beta.last.body, self.app.transport.paused), (self.alpha.last.body, True))
+        self.beta.started()
+        self.assertFalse(self.app.transport.paused)
+        self.app.send(b"1\r\ny\r\n0\r\n\r\n")
+        self.assertEqual((self.beta.last.body[-2:], self.beta.last.complete), (b"xy", True))
+
+    def test_too_long_once_it_has_begun(self) -> None:
+        """What was sent on is not here any more."""
+        self.upload(self.alpha)
+        self.alpha.started()
+        self.alpha.lose()
+        self.assertEqual(self.problem(), (502, b"agent-lost", b"yes"))
         self.assertEqual(self.beta.streams, {})
+
+    def test_much_to_replay(self) -> None:
+        """A hub that keeps more takes more."""
+        self.rebuild(Wanted(pool=PoolLimits(exchange=ExchangePolicy(replay_body=700_000))))
+        self.app, agent = self.application(), self.hub.agent()
+        self.upload(agent)
+        self.assertEqual(len(agent.last.body), 700_000 // 16384 * 16384 + 16384)
 
     def test_again_and_again(self) -> None:
         self.app.get(b"/", BLOCK)
@@ -151,6 +175,28 @@ class AgentRefusesTests(ExchangeTestCase):
         self.assertEqual((exchange.requeues, exchange.returns, len(self.beta.streams)), (0, 1, 1))
         self.beta.answer()
         self.assertEqual(self.app.response().status, 200)
+
+    def test_given_back_however_often(self) -> None:
+        """Those times are no part of how often agents may lose or refuse it."""
+        self.rebuild(Wanted(pool=PoolLimits(exchange=ExchangePolicy(max_requeues=0))))
+        agents = [self.hub.agent("alpha"), self.hub.agent("beta")]
+        self.app = self.application()
+        self.app.get(b"/", BLOCK)
+        exchange = agents[0].last.exchange
+        for turn in range(3):
+            exchange.revoke()
+            agents[turn % 2].give_back()
+            self.assertEqual((exchange.requeues, exchange.returns, exchange.over), (0, turn + 1, False))
+        agents[1].refuse()
+        self.assertEqual((self.problem(), exchange.requeues), ((503, b"all-busy", None), 0))
+
+    def test_given_back_without_its_body(self) -> None:
+        """Nothing can be given elsewhere then, nor is it counted as if it had been."""
+        self.app.send(request(method=b"POST", body=b"hello"))
+        exchange = self.alpha.last.exchange
+        self.alpha.head(b"200 OK")
+        self.alpha.give_back()
+        self.assertEqual((exchange.requeues, exchange.outcome, self.beta.streams), (0, "agent-lost", {}))
 
     def test_given_back_after_the_application_left(self) -> None:
         self.app.get()
@@ -188,7 +234,8 @@ class AgentFailsTests(ExchangeTestCase):
         self.alpha.data(b"some")
         self.assertFalse(self.app.response().complete)
         self.alpha.confirm(code=ErrorCode.UPSTREAM_BROKE)
-        self.assertEqual((self.app.transport.ended, self.app.response().complete), ("abort", False))
+        self.hub.clock.advance(0)
+        self.assertEqual((self.app.transport.ended, self.app.response().complete), ("half-closed", False))
         [exchange] = self.hub.finished
         self.assertEqual((exchange.status, exchange.outcome), (200, "upstream-broke"))
 

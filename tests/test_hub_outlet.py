@@ -41,7 +41,8 @@ class OutletTests(TransportTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.owner = Owner()
-        self.outlet = Outlet(self.owner, self.transport, self.clock.seconds, Corks())
+        self.corks = Corks()
+        self.outlet = Outlet(self.owner, self.transport, self.clock.seconds, self.corks)
         self.transport.reading = False
 
     def test_order(self) -> None:
@@ -67,6 +68,15 @@ class OutletTests(TransportTestCase):
         self.outlet.end(linger=False)
         self.outlet.end(linger=True)
         self.assertEqual(self.transport.ended, "close")
+
+    def test_cut_behind_what_was_collected(self) -> None:
+        """A kernel that has it may get rid of it; nothing is written once the connection is cut."""
+        order: list[object] = []
+        self.patch(self.transport, "write", order.append)
+        self.patch(self.transport, "abortConnection", lambda: order.append("abort"))
+        self.corks.during(lambda: (self.outlet.write(b"the last"), self.outlet.abort()))
+        self.outlet.write(b"too late")
+        self.assertEqual(order, [b"the last", "abort"])
 
     def test_told_too_late(self) -> None:
         """When the connection is lost, its owner is not to be bothered."""

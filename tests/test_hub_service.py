@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -173,6 +174,15 @@ class ListenerTests(ServiceTestCase):
     def test_taken(self) -> None:
         listener = Listener(Endpoint(fail(CannotListenError("127.0.0.1", 80, OSError()))), mock.Mock())
         self.assertRaises(CannotListenError, listener.privilegedStartService)
+
+    def test_no_place_for_a_socket(self) -> None:
+        """Twisted says so of the lock beside it, and in words of its own of everything else."""
+        gone = FileNotFoundError(errno.ENOENT, "No such file or directory", "77", None, b"/gone/socket.lock")
+        listener = Listener(Endpoint(fail(gone)), mock.Mock())
+        error = self.assertRaises(CannotListenError, listener.privilegedStartService)
+        self.assertEqual((error.interface, error.port, error.socketError), (None, "/gone/socket", gone))
+        listener = Listener(Endpoint(fail(ZeroDivisionError())), mock.Mock())
+        self.assertRaises(ZeroDivisionError, listener.privilegedStartService)
 
     def test_fails_later(self) -> None:
         """Nobody waits for the answer: the log has it."""

@@ -298,7 +298,8 @@ class FlagTests(Case):
         ):  # fmt: skip
             self.assertEqual(self.load(HubConfig, line.split()).access_log, value)
         self.assertEqual(self.load(HubConfig, (), {"SLIME_ACCESS_LOG": "no"}).access_log, "off")
-        self.assertIn("is unknown; give one of on, combined,", self.complaint(HubConfig, ["--access-log=apache"]))
+        for line in ("--access-log=apache", "--access-log apache", "--access-log apache --port 1"):
+            self.assertIn("is unknown; give one of on, combined,", self.complaint(HubConfig, line.split()))
 
     def test_not_utf8(self) -> None:
         """A secret keeps its bytes, even where the command line is not UTF-8."""
@@ -309,6 +310,22 @@ class FlagTests(Case):
         complaint = self.complaint(AgentConfig, ["--hub", "http://u:hush@h/" + "x" * 500])
         self.assertLess(len(complaint), 200)
         self.assertNotIn("hush", complaint)
+        for typed in (["--host", "h" * 5000], ["-" + "x" * 5000], ["x" * 5000], ["--reuse-port", "x" * 5000]):
+            self.assertLess(len(self.complaint(HubConfig, typed)), 200)
+
+    def test_wrong_characters(self) -> None:
+        """A complaint is one line that can be shown, whatever was typed."""
+        for strange in ("a\nb", "a\rb", "\x1b[2J", "\x7f", "\u2028", "\ud800"):
+            for flag in ("--config", "--secret-file", "--state-dir", "--host", "--app-password", "--listen"):
+                complaint = self.complaint(HubConfig, [flag, strange], NO_SECRET)
+                self.assertTrue(complaint.isprintable(), (flag, complaint))
+            for typed in (strange, f"--{strange}"):
+                self.assertTrue(self.complaint(HubConfig, [typed]).isprintable(), typed)
+
+    def test_path_that_is_no_utf8(self) -> None:
+        """File systems know nothing of characters."""
+        path = self.load(HubConfig, ["--state-dir", os.fsdecode(b"/a\xff")]).state_dir
+        self.assertEqual(os.fsencode(path), b"/a\xff")
 
     @given(st.lists(st.text(string.printable, max_size=8) | st.sampled_from(["--port", "--secret=x", "--listen"])))
     def test_anything(self, arguments: list[str]) -> None:
@@ -461,9 +478,16 @@ class FileTests(Case):
 
     def test_nothing_said(self) -> None:
         """An empty file, a key without a value and a comment say nothing."""
-        for text in ("", "# nothing\n", "---\n", "port:\n", "port: ''\n", "listen: []\n"):
+        nulls = [f"port: {null}\napp-password: {null}\nlisten: [{null}]\n" for null in ("~", "null", "Null", "NULL")]
+        for text in ("", "# nothing\n", "---\n", "port:\n", "port: ''\n", "listen: []\n", *nulls):
             self.write(text)
-            self.assertEqual(self.load(HubConfig).port, 8080)
+            self.assertEqual((self.load(HubConfig).port, self.load(HubConfig).app_password), (8080, None))
+
+    def test_null_as_a_word(self) -> None:
+        """It can be a name, or a password that somebody insists on."""
+        for text in ("'null'", '"null"', "nULL", "null null"):
+            self.write(f"secret: {text}")
+            self.assertEqual(self.load(HubConfig, (), NO_SECRET).secret, text.strip("'\"").encode())
 
     def test_unknown_key(self) -> None:
         """An unknown key is refused, with the nearest one there is."""
@@ -474,6 +498,8 @@ class FileTests(Case):
         )
         self.write("zzzzzz: 1")
         self.assertNotIn("mean", self.complaint(HubConfig))
+        self.write("z" * 5000 + ": 1")
+        self.assertLess(len(self.complaint(HubConfig)), 200)
 
     def test_twice(self) -> None:
         """One setting under two spellings is a contradiction."""
@@ -504,9 +530,13 @@ class FileTests(Case):
 
     def test_shape(self) -> None:
         """A list where one value belongs, or anything nested, is refused."""
-        for text in ("port: [1, 2]", "port: {a: b}", "upstream: [[a]]"):
+        for text, wanted in (
+            ("port: [1, 2]", "a single value"), ("port: {a: b}", "a single value"),
+            ("secret: {a: b}", "a single value"),
+            ("upstream: [[a]]", "a value, or a list of values"), ("scopes: {a: b}", "a value, or a list of values"),
+        ):  # fmt: skip
             self.write(text)
-            self.assertIn("is not a single value; give one", self.complaint(HubConfig))
+            self.assertIn(f"is not {wanted}; give one", self.complaint(HubConfig, (), NO_SECRET))
 
     def test_no_mapping(self) -> None:
         """A file without settings in it is refused."""

@@ -353,6 +353,49 @@ class EndingTests(ConversationCase):
         self.assertEqual(self.pair.pump(), ([Reset(stream, CANCELLED)], []))
         self.assert_over(stream)
 
+    def test_agent_breaks_off(self) -> None:
+        """What came before goes first, as the hub gives credit, and the upload does not matter meanwhile."""
+        stream = self.answering(None)
+        self.agent.send(Data(stream, b"x" * WELCOME.window))
+        self.agent.break_off(Reset(stream, ErrorCode.UPSTREAM_BROKE))
+        self.hub.send(Data(stream, b"b"))
+        hub, agent = self.pair.pump()
+        self.assertEqual((bodies(hub), agent), (b"x" * (WELCOME.window - 1), [Data(stream, b"b")]))
+        self.assertRaises(LocalProtocolError, self.agent.send, Data(stream, b"more"))
+        self.hub.consumed(stream, WELCOME.window)
+        self.assertEqual(self.pair.pump(), ([Data(stream, b"x"), Reset(stream, ErrorCode.UPSTREAM_BROKE)], []))
+        self.assert_over(stream)
+
+    def test_agent_breaks_off_a_whole_request(self) -> None:
+        """The last byte and RESET may stand in one message; where nothing waits, RESET is all."""
+        for data in ([b"x"], []):
+            stream = self.answering()
+            self.send(self.agent, *(Data(stream, piece) for piece in data))
+            self.agent.break_off(Reset(stream, ErrorCode.UPSTREAM_BROKE))
+            (message,) = messages(self.agent)
+            expected = [*(Data(stream, piece) for piece in data), Reset(stream, ErrorCode.UPSTREAM_BROKE)]
+            self.assertEqual((message, self.hub.receive(b"".join(map(encode, message)))), (expected, expected))
+            self.assert_over(stream)
+
+    def test_hub_resets_what_breaks_off(self) -> None:
+        """Nobody wants what waits any more."""
+        stream = self.answering()
+        self.agent.send(Data(stream, b"x" * (WELCOME.window + 1)))
+        self.pair.pump()
+        self.agent.break_off(Reset(stream, ErrorCode.UPSTREAM_BROKE))
+        self.hub.send(Reset(stream, CANCELLED))
+        self.assertEqual(self.pair.pump(), ([Reset(stream, NO_ERROR)], [Reset(stream, CANCELLED)]))
+        self.assert_over(stream)
+
+    def test_breaking_off_behind_an_end(self) -> None:
+        """An END that waits says more than has become true: RESET is all that goes."""
+        stream = self.answering()
+        self.send(self.agent, Data(stream, b"x" * (WELCOME.window + 1)), End(stream))
+        self.pair.pump()
+        self.agent.break_off(Reset(stream, ErrorCode.UPSTREAM_BROKE))
+        self.assertEqual(self.pair.pump(), ([Reset(stream, ErrorCode.UPSTREAM_BROKE)], []))
+        self.assert_over(stream)
+
     def test_answer_ends_before_a_waiting_end(self) -> None:
         """An END that waits for credit has not ended the hub's half: RESET does."""
         stream = self.open(None)

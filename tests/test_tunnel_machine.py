@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -59,6 +60,7 @@ class Model:
     halves: dict[Role, Half]
     terminal: list[Frame] = field(default_factory=list)
     switched: bool = False
+    broken: bool = False
     reset: set[Role] = field(default_factory=set)
 
 
@@ -124,6 +126,17 @@ class LinkMachine(RuleBasedStateMachine):
             if self.attempt(role, GIVING_UP[how](stream_id)) and how == "reset":
                 self.models[stream_id].reset.add(role)
 
+    @rule(pick=picks)
+    def breaks_off(self, pick: int) -> None:
+        """The agent gives a stream up, but for what it has sent."""
+        for stream_id in self.choose(Role.AGENT, pick):
+            model = self.models[stream_id]
+            reset = Reset(stream_id, ErrorCode.UPSTREAM_BROKE)
+            if self.attempt(Role.AGENT, reset, self.pair.agent.break_off):
+                waits = self.pair.agent.queued(stream_id) > 0
+                model.broken |= waits
+                model.reset |= set() if waits else {Role.AGENT}
+
     @rule(pick=picks, kind=st.sampled_from(["started", "interim", "upgrade", "known", "whole", "body", "body"]))
     def answers(self, pick: int, kind: str) -> None:
         """The agent starts and mostly answers."""
@@ -154,12 +167,12 @@ class LinkMachine(RuleBasedStateMachine):
         known = self.known[role]
         return [known[-1 - pick % len(known)]] if known else []
 
-    def attempt(self, role: Role, frame: Frame) -> bool:
+    def attempt(self, role: Role, frame: Frame, send: Callable[[Any], None] | None = None) -> bool:
         """Send a frame, unless our own end forbids it, which must change nothing."""
         end = self.end[role]
         before = (end.live, end.queued(frame.stream_id))  # type: ignore[union-attr]
         try:
-            end.send(frame)
+            (send or end.send)(frame)
         except LocalProtocolError:
             assert before == (end.live, end.queued(frame.stream_id))  # type: ignore[union-attr]
             return False
@@ -216,6 +229,8 @@ class LinkMachine(RuleBasedStateMachine):
             elif isinstance(event, End):
                 half.complete = True
                 assert half.received == half.sent or receiver in model.reset
+            elif isinstance(event, Reset) and receiver is Role.HUB and model.broken and not model.reset:
+                assert half.received == half.sent
             if receiver is Role.HUB:
                 self.count_terminal(model, event)
 
@@ -295,12 +310,13 @@ def walk(machine: LinkMachine, dice: Random, steps: int) -> None:
         ),
         lambda role, pick: machine.sends_end(role, pick),
         lambda role, pick: machine.resizes(role, pick, dice.randint(1, 100)),
+        lambda role, pick: machine.breaks_off(pick),
         lambda role, pick: machine.gives_up(role, pick, dice.choice(list(GIVING_UP))),
     ]
     for _ in range(steps):
         if machine.pair.hub.live < 4 and dice.random() < 0.2:
             machine.opens(dice.choice(["body", "upgrade", "known", "whole"]), dice.random() < 0.3)
-        (play,) = dice.choices(plays, (30, 15, 12, 15, 7, 5, 3, 3))
+        (play,) = dice.choices(plays, (30, 15, 12, 15, 7, 5, 3, 1, 3))
         play(dice.choice(list(Role)), dice.randrange(4))
         machine.a_stream_without_terminal_is_live()
     machine.teardown()

@@ -14,11 +14,11 @@ __all__ = ["WHOLE"]
 WHOLE = (
     *PURE, "slime.admincli", "slime.adminclient", "slime.agent.egress", "slime.agent.hardware",
     "slime.agent.health", "slime.agent.identity", "slime.agent.probe", "slime.agent.service", "slime.agent.slots",
-    "slime.agent.tap", "slime.cli", "slime.direct", "slime.hub.access", "slime.hub.admin", "slime.hub.answers",
-    "slime.hub.ending", "slime.hub.handover", "slime.hub.heads", "slime.hub.history", "slime.hub.hops",
-    "slime.hub.patience", "slime.hub.revocations", "slime.hub.tap", "slime.liveness", "slime.log",
+    "slime.agent.tap", "slime.cli", "slime.direct", "slime.files", "slime.hub.access", "slime.hub.admin",
+    "slime.hub.answers", "slime.hub.ending", "slime.hub.handover", "slime.hub.heads", "slime.hub.history",
+    "slime.hub.hops", "slime.hub.patience", "slime.hub.revocations", "slime.hub.tap", "slime.liveness", "slime.log",
     "slime.notify", "slime.options", "slime.pem", "slime.process", "slime.rate", "slime.reference", "slime.settings",
-    "slime.sources", "slime.state", "slime.values", "slime.wsframe",
+    "slime.sources", "slime.state", "slime.values", "slime.wsframe", "slime.yamlfile",
 )  # fmt: skip
 
 

@@ -207,6 +207,12 @@ class AgentLink(TunnelProtocolMixin, WebSocketClientProtocol):  # type: ignore[m
 
     # -- what workers call ----------------------------------------------------------------------------------------
 
+    def break_off(self, frame: Reset) -> None:
+        """Queue a stream's last frame, behind what waits of the answer."""
+        if self.alive:
+            self.tunnel.break_off(frame)
+            self.schedule_flush()
+
     def queued(self, stream_id: int) -> int:
         """Bytes of an answer that wait."""
         return self.tunnel.queued(stream_id)

@@ -34,6 +34,9 @@ class WorkerLink(Protocol):
     def send_at_leisure(self, frame: Frame) -> None:
         """Queue a frame; it leaves within milliseconds."""
 
+    def break_off(self, frame: Reset) -> None:
+        """Queue the stream's last frame, behind what waits of the answer."""
+
     def consumed(self, stream_id: int, amount: int) -> None:
         """Body bytes of the request have gone to the upstream."""
 
@@ -103,8 +106,16 @@ class Workshop:
         self._run(self._slots.free())
 
     def _run(self, worker: Worker | None) -> None:
-        while worker is not None and not worker.begin():
+        while worker is not None and not self._begun(worker):
             worker = self._slots.free()
+
+    def _begun(self, worker: Worker) -> bool:
+        try:
+            return worker.begin()
+        except Exception:
+            # A mistake of ours must not cost a slot, nor the link and all that runs on it.
+            self._log.failure("a request could not be begun at upstream {upstream}", upstream=self.client.target.label)
+            return worker.stumbled()
 
     def drain(self) -> None:
         """Take nothing new, and give back what waits."""
@@ -240,6 +251,16 @@ class Worker:
         self._early.clear()
         return True
 
+    def stumbled(self) -> bool:
+        """Something other than the request was wrong when it began. Returns whether its slot is seen to already."""
+        if self._over:
+            return self._call is not None
+        self._leave()
+        if self._call is not None:
+            self._call.abort()
+        self._reset(ErrorCode.INTERNAL, "the agent could not begin it")
+        return False
+
     def _request(self) -> RequestHead:
         text, self._head = self._head, b""
         return self._rewritten(text)
@@ -297,7 +318,8 @@ class Worker:
     # How it ends.
 
     def _fail(self, code: ErrorCode, detail: str) -> None:
-        self._reset(code, detail)
+        # What the upstream said before it failed is the application's, however little it is.
+        self._link.break_off(Reset(self._stream_id, code, detail))
         self._leave()
         if self._call is not None:
             self._shop.done()

@@ -17,7 +17,7 @@ from slime.http.head import Fields, RequestHead, ResponseHead, field_values
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IAddress
 
-__all__ = ["Answer", "Answered", "Trouble", "answer_for"]
+__all__ = ["Answer", "Answered", "Trouble", "answer_for", "closing_answer"]
 
 APPLICATION_CHALLENGE = b'Slime realm="slime"'
 RETRY_AFTER = b"1"
@@ -87,6 +87,18 @@ def answer_for(trouble: Trouble, request: RequestHead | None, request_id: bytes 
         fields += [(b"Connection", b"Upgrade"), (b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13")]
     fields.extend(trouble.fields)
     return Answer(ResponseHead(b"1.1", code.status, _REASONS.get(code.status, b""), fields), body)
+
+
+def closing_answer(trouble: Trouble, more: Fields) -> Answer:
+    """The answer to a request whose head could not be read, if there was any: the last one on its connection.
+
+    :param more: further fields of the hub's.
+    :returns: with a head that has all its framing.
+    """
+    answer = answer_for(trouble, None)
+    framing = [(b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
+    fields = [*answer.head.fields, *more, *framing]
+    return Answer(ResponseHead(b"1.1", answer.head.status, answer.head.reason, fields), answer.body)
 
 
 def _body(trouble: Trouble, request: RequestHead | None) -> tuple[bytes, bytes]:

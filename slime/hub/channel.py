@@ -23,7 +23,7 @@ from slime.errors import BadMessage, ErrorCode
 from slime.http.head import HeadLimits, RequestHead, ResponseHead, serialise_response_head
 from slime.http.parser import Data, EndOfMessage, RequestParser, Signal
 from slime.http.route import TrustedProxies
-from slime.hub.answers import Answered, Trouble, answer_for
+from slime.hub.answers import Answered, Trouble, closing_answer
 from slime.hub.ending import Endable
 from slime.hub.inlet import PIPELINE, UPLOAD, Inlet, Wait
 from slime.hub.outlet import Outlet
@@ -266,12 +266,9 @@ class HttpChannel(RequestSide, Switchable, Endable):
             self._answer_and_close(Trouble(error.code, error.detail))
 
     def _answer_and_close(self, trouble: Trouble) -> None:
-        code, answer = trouble.code, answer_for(trouble, None)
-        framing = [(b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
-        fields = [*answer.head.fields, *self.site.date(), *framing]
-        head = ResponseHead(b"1.1", answer.head.status, answer.head.reason, fields)
+        code, answer = trouble.code, closing_answer(trouble, self.site.date())
         body = b"" if self._parser.wants_no_body else answer.body
-        self.outlet.write(serialise_response_head(head) + body)
+        self.outlet.write(serialise_response_head(answer.head) + body)
         self.site.answered(Answered(self.peer, code.status, code.slug, trouble.detail, sent=len(body)))
         self.close_gently(unread=True)
 
@@ -311,7 +308,6 @@ class HttpChannel(RequestSide, Switchable, Endable):
     def requestDone(self, request: StreamedRequest) -> None:
         """The response is complete. The next request's turn, if framing allows one."""
         self._request = None
-        self._answered = True
         self.resume_body()
         if not request.persistent or self.site.closing:
             self.close_gently(unread=self._more_to_come)

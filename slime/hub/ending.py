@@ -27,7 +27,6 @@ class Endable:
     _successor: Successor | None
     _message_ended: bool
     _closing: bool
-    _answered = False
 
     if TYPE_CHECKING:
 
@@ -56,10 +55,10 @@ class Endable:
     def cut_short(self) -> None:
         """The answer in progress will never be complete, and has said where it should have ended.
 
-        To cut the connection destroys what the kernel has not got rid of. If that may be answers to earlier requests,
-        the connection closes behind it all: too early for this answer, which says so as well.
+        To cut the connection destroys what the kernel has not got rid of. So if there is such, the connection closes
+        behind it all: too early for this answer, which says so as well.
         """
-        if self._answered and self.outlet.is_under_way():
+        if self.outlet.is_under_way():
             self.close_gently(unread=True)
         else:
             self.abortConnection()

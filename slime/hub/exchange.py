@@ -31,7 +31,8 @@ __all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wish
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 QUEUED_HIGH = 128 * 1024
-#: Bytes of a body kept until its request has begun: all that credit and queues let pass before that.
+#: Bytes of a body, at least, after which the rest waits at the application until its request has begun. All of it is
+#: kept until then. An agent with the usual window takes less.
 UNSTARTED_BODY = 512 * 1024
 
 
@@ -174,10 +175,13 @@ class Exchange:
             self.request.pause_body()
 
     def _send_body(self, data: bytes) -> None:
-        self._trim_kept()
         link = self.link
         if link is not None and link.send_body(self._stream_id, data) > QUEUED_HIGH:
             self.request.pause_body()
+        if self._kept is not None:
+            self._trim_kept()
+            if self._awaits_start():
+                self.request.pause_body()
 
     def body_finished(self, trailers: Fields) -> None:
         """The request's body is complete."""
@@ -217,10 +221,9 @@ class Exchange:
         if self._kept:
             for data in self._kept:
                 waiting = link.send_body(self._stream_id, data)
-            self._trim_kept()
         if self._trailers is not None:
             link.end_body(self._stream_id, self._trailers)
-        if waiting <= QUEUED_HIGH:
+        if waiting <= QUEUED_HIGH and not self._awaits_start():
             self.request.resume_body()
 
     def revoke(self) -> None:
@@ -246,6 +249,8 @@ class Exchange:
         if self._kept:
             self._trim_kept()
         self._keeper.started(self)
+        if self.bytes_in >= UNSTARTED_BODY:
+            self.request.resume_body()
 
     def response_head(self, frame: Head) -> None:
         """The upstream answered; checked again here, because the agent is not trusted.
@@ -307,8 +312,7 @@ class Exchange:
         self.link = None
         self.returns += 1
         if not self.over:
-            self.requeues -= 1
-            self._try_elsewhere(Trouble(ErrorCode.AGENT_LOST))
+            self._try_elsewhere(Trouble(ErrorCode.AGENT_LOST), counts=0)
 
     def link_lost(self) -> None:
         """The agent is gone, in the middle of this exchange."""
@@ -324,34 +328,34 @@ class Exchange:
             self.started = Started.UNKNOWN
         fields = [(b"Slime-Started", self.started.value.encode("ascii"))]
         trouble = Trouble(ErrorCode.AGENT_LOST, "", fields)
-        if self.started is _NOT_STARTED or self._repeatable():
+        harmless = self.wishes.retry or self.request.method in IDEMPOTENT
+        if self.started is _NOT_STARTED or (harmless and self.bytes_in <= self._policy.replay_body):
             self._try_elsewhere(trouble)
         else:
             self.fail(trouble)
 
     def writable(self) -> None:
         """The link has sent most of what waited: the application may go on uploading."""
-        self.request.resume_body()
+        if not self._awaits_start():
+            self.request.resume_body()
 
     # -- inside ---------------------------------------------------------------------------------------------------
 
     def _trim_kept(self) -> None:
         """Until it has begun the request may have to go to another agent, and that is nobody's fault."""
-        limit = self._policy.replay_body
-        if self.started is _NOT_STARTED:
-            limit = max(limit, UNSTARTED_BODY)
-        if self.bytes_in > limit:
+        if self.started is not _NOT_STARTED and self.bytes_in > self._policy.replay_body:
             self._kept = None
 
-    def _repeatable(self) -> bool:
-        harmless = self.wishes.retry or self.request.method in IDEMPOTENT
-        return harmless and self.bytes_in <= self._policy.replay_body
+    def _awaits_start(self) -> bool:
+        """Has so much of the body come that no more may, until it has begun? An agent's window may be larger."""
+        unstarted = self.started is _NOT_STARTED and self._kept is not None
+        return unstarted and self.bytes_in >= max(self._policy.replay_body, UNSTARTED_BODY)
 
-    def _try_elsewhere(self, trouble: Trouble) -> None:
-        if self._kept is None or self.requeues >= self._policy.max_requeues:
+    def _try_elsewhere(self, trouble: Trouble, counts: int = 1) -> None:
+        if self._kept is None or self.requeues + counts > self._policy.max_requeues:
             self.fail(trouble)
             return
-        self.requeues += 1
+        self.requeues += counts
         self._stage = _WAITING
         self.started = _NOT_STARTED
         self.started_at = 0.0

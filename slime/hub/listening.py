@@ -10,24 +10,27 @@ take. Twisted would show the first of them alone, and leave clients at a loss.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.tcp import makeBinding
 from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 
 from slime.hub.handover import Newcomers, steer
 from slime.pem import certificates_in
 
-__all__ = ["Ports", "has_tls", "hub_endpoint"]
+__all__ = ["Ports", "cannot_listen", "check_port", "files_of", "has_tls", "hub_endpoint"]
 
 
 def hub_endpoint(
@@ -43,13 +46,47 @@ def hub_endpoint(
     return endpoint
 
 
-def certificate_file(description: str) -> Path | None:
-    """The file that an endpoint takes its certificate from, if it names one."""
-    for argument in ("certKey", "privateKey"):
+def files_of(
+    description: str, arguments: Sequence[str] = ("certKey", "privateKey", "extraCertChain")
+) -> Iterator[Path]:
+    """The files of an endpoint's certificate, key and chain, as far as it names them.
+
+    :param arguments: which ones, and in which order.
+    """
+    for argument in arguments:
         found = re.search(rf"(?<!\\):{argument}=((?:\\.|[^\\:])+)", description)
         if found:
-            return Path(re.sub(r"\\(.)", r"\1", found[1]))
-    return None
+            yield Path(re.sub(r"\\(.)", r"\1", found[1]))
+
+
+def certificate_file(description: str) -> Path | None:
+    """The file that an endpoint takes its certificate from, if it names one."""
+    return next(files_of(description, ("certKey", "privateKey")), None)
+
+
+def check_port(description: str) -> None:
+    """Twisted takes any number for a port, until it listens.
+
+    :raises ValueError: an endpoint names one that is none.
+    """
+    found = re.search(r"(?:^(?:haproxy:)?(?:tcp6?|ssl):|:port=)(\d+)", description)
+    if found and (len(found[1]) > len("65535") or int(found[1]) > 65535):
+        raise ValueError("a port is a number from 0 to 65535")
+
+
+def cannot_listen(failure: Failure) -> CannotListenError:
+    """Why an endpoint does not listen, as Twisted says it; of a UNIX socket in a folder that is not to be had, it does
+    not.
+
+    :raises Exception: it is no such reason.
+    """
+    error = failure.value
+    if isinstance(error, CannotListenError):
+        return error
+    if not isinstance(error, OSError):
+        failure.raiseException()
+    path = os.fsdecode(error.filename2 or error.filename or "its address")
+    return CannotListenError(None, path.removesuffix(".lock"), error)
 
 
 def has_tls(description: str) -> bool:

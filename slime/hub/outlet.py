@@ -183,12 +183,13 @@ class Outlet:
             self._transport.loseConnection()
 
     def is_under_way(self) -> bool:
-        """Has the application yet to acknowledge some of what the kernel was given?"""
-        return sockets.unsent(self._transport.fileno()) > 0
+        """Has the application yet to acknowledge some of what was written?"""
+        return self._cork.filled or self.is_blocked or sockets.unsent(self._transport.fileno()) > 0
 
     def abort(self) -> None:
-        """Cut the connection: the application must not take what it got for complete."""
+        """Cut the connection: the application must not take what it got for complete, but may get what there is."""
         if self._owner is not None:
+            self._cork.pull()
             self._cork.drop()
             self._backlog.clear()
             self._transport.abortConnection()

@@ -8,8 +8,8 @@ from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Protocol
 
 from slime.errors import ErrorCode
-from slime.http.head import ResponseHead, serialise_response_head
-from slime.hub.answers import Trouble, answer_for
+from slime.http.head import serialise_response_head
+from slime.hub.answers import Trouble, closing_answer
 from slime.hub.info import address_text
 from slime.rate import TokenBucket
 
@@ -29,10 +29,8 @@ SHOWN = 3
 
 
 def _farewell() -> bytes:
-    answer = answer_for(Trouble(ErrorCode.TOO_MANY_CONNECTIONS), None)
-    fields = [*answer.head.fields, (b"Content-Length", b"%d" % len(answer.body)), (b"Connection", b"close")]
-    head = ResponseHead(b"1.1", answer.head.status, answer.head.reason, fields)
-    return serialise_response_head(head) + answer.body
+    answer = closing_answer(Trouble(ErrorCode.TOO_MANY_CONNECTIONS), [])
+    return serialise_response_head(answer.head) + answer.body
 
 
 class TurnedAway(Protocol):

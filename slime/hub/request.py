@@ -249,9 +249,15 @@ class StreamedRequest(OrdinaryRequest):
         self.channel.end_half()
 
     def answer_abort(self) -> None:
-        """The response cannot be completed, and its beginning is out: cut the connection, or cut it short."""
+        """The response cannot be completed, and its beginning is out: end the connection behind what there is of it.
+
+        A body without its last chunk is incomplete whatever ends it (RFC 9112 section 8); one without its last bytes
+        is, too, but not every application counts them.
+        """
         self.receiver = None
-        if self._answer_delimited:
+        if self._answer_chunked:
+            self.channel.close_gently(unread=True)
+        elif self._answer_delimited:
             self.channel.cut_short()
         else:
             super().answer_abort()
@@ -259,10 +265,10 @@ class StreamedRequest(OrdinaryRequest):
     def fail(self, trouble: Trouble, request_id: bytes = b"") -> None:
         """Answer with an error of ours; if an answer has begun already, cut it off.
 
-        Requests that nobody had taken go into the access log here.
+        Who was too slow to read it is not waited for. Requests that nobody had taken go into the access log here.
         """
         if self.answer_started or self.startedWriting:
-            self.answer_abort()
+            super().answer_abort() if trouble.code is ErrorCode.TOO_SLOW else self.answer_abort()
             return
         answer = answer_for(trouble, self.head, request_id)
         if self.receiver is None:

@@ -12,10 +12,15 @@ import re
 from collections.abc import Container, Iterator
 from pathlib import Path
 
+from slime.files import content_of
+
 __all__ = ["Revocations", "is_token_id"]
 
 #: What the file is called, in the state directory.
 FILE = "revoked"
+
+#: Bytes of it, at most: more ids than anybody revokes.
+LARGEST = 64 * 1024 * 1024
 
 _ID = re.compile(r"[!\"$-~][!-~]{0,127}")
 
@@ -95,7 +100,7 @@ class Revocations(Container[str]):
 
 def _read(path: Path) -> list[str]:
     try:
-        text = path.read_text("utf-8", "replace")
+        text = content_of(path, LARGEST).decode("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -27,7 +27,7 @@ from slime.hub.gateway import GatewayPolicy, GatewayResource
 from slime.hub.handover import LAST_CALL, Newcomers, steer
 from slime.hub.info import AgentInfo, ExchangeInfo
 from slime.hub.links import Door, LinkPolicy
-from slime.hub.listening import hub_endpoint
+from slime.hub.listening import cannot_listen, hub_endpoint
 from slime.hub.observe import Observer
 from slime.hub.pace import LeastRate
 from slime.hub.pool import AgentPool
@@ -229,7 +229,7 @@ class Listener(Service):
         self._endpoint.listen(self._site).addCallbacks(self._listening, self._failed)
         self._asked = True
         if self._failure is not None:
-            self._failure.raiseException()
+            raise cannot_listen(self._failure)
 
     def startService(self) -> None:
         """The service is up; listen, if nobody called :meth:`privilegedStartService`."""

@@ -10,6 +10,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from slime.commands import HUB_RUN
+from slime.files import content_of
 from slime.log import log_through_twistd
 from slime.options import SettingsOptions, refuse
 from slime.pem import certificates_in
@@ -52,8 +53,13 @@ def makeService(options: Options) -> IService:
 
 def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "listen") -> None:
     """End the process, with one line, over an endpoint that cannot be made."""
+    from slime.hub.listening import check_port, files_of
+
     for description in descriptions:
         try:
+            check_port(description)
+            for path in files_of(description):
+                content_of(path)
             serverFromString(reactor, description)
         except Exception as problem:
             # Each kind of endpoint is a plugin with exceptions of its own: a missing certificate, a bad number.

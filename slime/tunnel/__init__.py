@@ -128,8 +128,9 @@ that stream after it.
 RESET (NO_ERROR), unless its END has gone out. Until END or RESET comes, the agent checks what arrives against
 credit and length, and discards it.
 
-*RESET* ends both halves; what waits to be sent in the sender's half is dropped. It may be sent as long as its
-sender does not know the stream to be over. Who receives it and has not ended its own half answers with RESET
+*RESET* ends both halves; what waits to be sent in the sender's half is dropped, or goes first: an agent whose
+upstream broke off SHOULD send what came before that, as credit allows, and RESET behind it. It may be sent as long
+as its sender does not know the stream to be over. Who receives it and has not ended its own half answers with RESET
 (NO_ERROR), and the stream is over. Who sent it waits for the frame that ends the other's half and, until
 then, checks what arrives against credit and length, and discards it. The adapter of a hub hears of that last
 frame, because it frees the slot; the adapter of an agent hears nothing more.

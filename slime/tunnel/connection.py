@@ -15,6 +15,7 @@ from slime.tunnel.frames import (
     Open,
     Ping,
     Pong,
+    Reset,
     Revoke,
     Welcome,
 )
@@ -141,6 +142,12 @@ class TunnelConnection:
         if sender is None:
             raise LocalProtocolError(f"{type(frame).__name__} out of place")
         sender(frame)
+
+    def break_off(self, frame: Reset) -> None:
+        """Queue a RESET that spares what was sent before: it waits behind the body as END does, and goes at once
+        where nothing waits, or the half has its END already.
+        """
+        self._streams.break_off(frame)
 
     def open(self, head: bytes, length: int | None, prefetch: bool = False, upgrade: bool = False) -> int:
         """Hub only: begin a stream.

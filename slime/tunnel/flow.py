@@ -111,12 +111,13 @@ class Sending:
     :ivar available: bytes the peer takes now.
     :ivar left: bytes of the declared length not yet given to :meth:`push`; ``None`` when none was declared.
     :ivar queued: bytes that wait.
-    :ivar end: the END frame's bytes, when it waits behind them.
+    :ivar end: the bytes of the frame that ends the half, when it waits behind them.
     :ivar scheduled: the half stands in the queue of those that have something to send.
     :ivar above: more than ``LOW_WATER`` has waited since it last fell under it.
+    :ivar broken: what waits as ``end`` is a RESET.
     """
 
-    __slots__ = ("above", "available", "chunks", "end", "left", "queued", "scheduled", "stream_id")
+    __slots__ = ("above", "available", "broken", "chunks", "end", "left", "queued", "scheduled", "stream_id")
 
     def __init__(self, stream_id: int, available: int, left: int | None = None) -> None:
         self.stream_id = stream_id
@@ -125,7 +126,7 @@ class Sending:
         self.chunks: deque[bytes | memoryview] = deque()
         self.queued = 0
         self.end: bytes | None = None
-        self.scheduled = self.above = False
+        self.scheduled = self.above = self.broken = False
 
     def push(self, data: bytes) -> None:
         """Let bytes wait.

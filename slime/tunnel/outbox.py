@@ -22,7 +22,7 @@ class Outbox:
 
     :ivar put: queues a control frame's bytes.
     :ivar resumed: streams whose waiting bytes fell to the low-water mark.
-    :ivar ended: streams whose waiting END has gone into a message.
+    :ivar ended: streams whose waiting END or RESET has gone into a message.
     """
 
     __slots__ = ("_control", "_ready", "ended", "put", "resumed")

@@ -37,6 +37,7 @@ _STEP: dict[type, Step] = {
 # An enumeration's member costs as much to look up as a frame's whole step.
 _OVER = Phase.OVER
 _STARTED, _DATA, _END, _REVOKE = Step.STARTED, Step.DATA, Step.END, Step.REVOKE
+_RESET = Step.RESET
 _INTERIM, _SWITCH, _HEAD, _HEAD_WHOLE = Step.INTERIM, Step.SWITCH, Step.HEAD, Step.HEAD_WHOLE
 _OPENED, _OPENED_WHOLE, _OPENED_UPGRADE = (
     NEXT[Phase.IDLE, step, Role.HUB] for step in (Step.OPEN, Step.OPEN_WHOLE, Step.OPEN_UPGRADE)
@@ -82,10 +83,10 @@ class Streams:
         self.live[frame.stream_id] = Stream(phase, window, sending)
 
     def ended(self, stream_ids: list[int]) -> None:
-        """The END of these, which waited behind their bodies, have gone into a message."""
+        """The END or RESET of these, which waited behind their bodies, have gone into a message."""
         for stream_id in stream_ids:
             stream = self.live[stream_id]
-            stream.phase = self._sent[stream.phase][_END]
+            stream.phase = self._sent[stream.phase][_RESET if stream.sending.broken else _END]
             if stream.phase is _OVER:
                 del self.live[stream_id]
 
@@ -245,6 +246,15 @@ class Streams:
             sending.end = encode(frame)
         else:
             self._depart(stream, frame, _END)
+
+    def break_off(self, frame: Reset) -> None:
+        """Send RESET behind what waits of the body, unless an END waits there."""
+        stream = self.live.get(frame.stream_id)
+        if stream is None or stream.phase in self._deaf or not stream.sending.queued or stream.sending.end is not None:
+            self._send_plain(frame)
+        else:
+            stream.sending.end = encode(frame)
+            stream.sending.broken = True
 
     def _check_known(self, stream_id: int) -> None:
         if not 0 < stream_id <= self.last_id:

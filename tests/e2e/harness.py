@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import selectors
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -14,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slime.demo.fleet import AgentProcess, HubProcess
 from tests.e2e.messages import DEADLINE, BrokenError, Message, Wire
 
-__all__ = ["Application", "Fleet", "Served", "SharedFleetTestCase", "SlimeTestCase", "Upstream"]
+__all__ = ["Application", "Fleet", "Served", "SharedFleetTestCase", "SlimeTestCase", "Upstream", "until_true"]
 
 
 class Application(Wire):
@@ -225,3 +226,13 @@ class SharedFleetTestCase(SlimeTestCase):
     def settle(self) -> None:
         """Return once the hub has read everything that was sent to it before: it answers in order of arrival."""
         self.assertEqual(self.ask(b"GET /v1/agent/tunnel").response().status, 426)
+
+
+async def until_true(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Go on when it is true: looked at again and again, while all else in the loop goes on.
+
+    :raises TimeoutError: it has not become true in time.
+    """
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import socket
+import termios
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -82,7 +84,10 @@ class Wire:
         self.socket.close()
 
     def reset(self) -> None:
-        """Close the connection with a reset."""
+        """Close the connection with a reset, as soon as the other kernel has all that was sent."""
+        end = monotonic() + DEADLINE
+        while any(fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4))) and monotonic() < end:
+            continue
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.socket.close()
 

@@ -109,7 +109,7 @@ class CompletionTests(SynchronousTestCase):
             ("hub dr", "drain"), ("hub run --log-format j", "json"), ("hub run --log-format=j", "--log-format=json"),
             ("hub run --access-log=c", "--access-log=combined"), ("hub run --config some", "some-file.yaml"),
             ("hub run --port 1 --seed-a", "--seed-agents"), ("agent check --health-p", "--health-path"),
-            ("ag", "agent"),
+            ("hub run --access-log c", "combined"), ("hub run --access-log --min-r", "--min-rate"), ("ag", "agent"),
             ("completion b", "bash"),
         ):  # fmt: skip
             asked = ["-c", f"source slime.fish; complete -C 'slime {typed}'"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from itertools import product
 from time import monotonic
 
 from tests.e2e.harness import Application, Served, SharedFleetTestCase, SlimeTestCase
@@ -47,23 +48,6 @@ class PassingOnTests(SharedFleetTestCase):
             connections.add(id(self.provider.serve(b"%d" % number)))
             self.assertEqual(application.response().body, b"%d" % number)
         self.assertEqual(len(connections), 1)
-
-    def test_expect(self) -> None:
-        """Who waits for 100 gets the upstream's, and then sends."""
-        asked = self.ask(b"POST /", b"Expect: 100-continue", b"Content-Length: 4")
-        served = self.provider.next()
-        served.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.assertEqual(asked.head().status, 100)
-        asked.send(b"body")
-        self.assertEqual(served.body(served.request).body, b"body")
-        served.answer(b"")
-        self.assertEqual(asked.response().status, 200)
-
-    def test_expectation_refused(self) -> None:
-        """The upstream may refuse before any of the body was sent."""
-        asked = self.ask(b"POST /", b"Expect: 100-continue", b"Content-Length: 4")
-        self.provider.next().answer(b"no", b"413 Too Much")
-        self.assertEqual(asked.head().status, 413)
 
     def test_head(self) -> None:
         """The length in an answer to HEAD is the upstream's, and no body follows."""
@@ -129,6 +113,34 @@ class StreamTests(SharedFleetTestCase):
         with self.assertRaises(BrokenError):
             while asked.chunk():
                 continue
+
+    def test_cut_behind_events(self) -> None:
+        """An upstream says something, faster than messages leave, and breaks off: all of that is read, and no end."""
+        events = [b"data: %3d\n\n" % number for number in range(200)]
+        framings = (b"Transfer-Encoding: chunked", b"b\r\n%s\r\n"), (b"Content-Length: 9999", b"%s")
+        for version, (framing, form), how in product((b"1.1", b"1.0"), framings, (Served.reset, Served.close)):
+            asked = self.application(self.shared)
+            asked.send(b"GET / HTTP/%s\r\nHost: h\r\n\r\n" % version)
+            served = self.provider.next()
+            served.send(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\n")
+            for event in events:
+                served.send(form % event)
+            how(served)
+            self.assertEqual(self.until_cut(asked), b"".join(events), (version, framing, how))
+
+    def until_cut(self, asked: Application) -> bytes:
+        """What comes of an answer until it is cut: its framing says that there should be more, or a reset does."""
+        answer, body = asked.head(), b""
+        with self.assertRaises(BrokenError) as caught:
+            while True:
+                if answer.all(b"transfer-encoding"):
+                    body += asked.chunk() or self.fail("the last chunk")
+                else:
+                    asked.more()
+                    body, asked.rest = body + asked.rest, b""
+        if not answer.all(b"transfer-encoding") and not answer.all(b"content-length"):
+            self.assertIsInstance(caught.exception.__cause__, ConnectionResetError)
+        return body + asked.rest
 
     def test_cut_before_the_head(self) -> None:
         """An upstream that dies before it answers: 502."""

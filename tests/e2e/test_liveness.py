@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-from collections.abc import Callable
 from random import Random
 from time import monotonic
 
@@ -18,6 +17,7 @@ from benchmarks.history.relay import Relay
 from benchmarks.history.upstream import Upstream
 from benchmarks.machine import free_port
 from slime.agent.health import FIRST_REST, STRIKES
+from tests.e2e.harness import until_true
 
 #: Three intervals of the programs' 0.3 s, and as much again for a busy machine.
 FOUND = 2 * 3 * 0.3
@@ -139,7 +139,7 @@ async def _ask_beside_a_dead_one(callers: int, until: int) -> list[Call]:
         for agent in agents:
             await asyncio.to_thread(agent.start)
         calls = asyncio.gather(*(caller.ask() for caller in asking))
-        await _when(lambda: len(book.calls) >= until)
+        await until_true(lambda: len(book.calls) >= until)
         for caller in asking:
             caller.rest()
         await calls
@@ -148,10 +148,3 @@ async def _ask_beside_a_dead_one(callers: int, until: int) -> list[Call]:
             await asyncio.to_thread(program.end)
         await upstream.stop()
     return book.calls
-
-
-async def _when(condition: Callable[[], bool]) -> None:
-    """Look again with every turn of the loop that something else has taken."""
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)

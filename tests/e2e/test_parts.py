@@ -79,14 +79,17 @@ class ExpectationTests(SharedFleetTestCase):
         self.assertEqual(served.rest, b"")
         return asked, served
 
-    def test_chunked(self) -> None:
-        asked, served = self.expecting(CHUNKED)
-        served.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.assertEqual(asked.head().status, 100)
-        asked.send(b"3\r\nyes\r\n0\r\n\r\n")
-        self.assertEqual(served.body(served.request).body, b"yes")
-        served.answer(b"")
-        self.assertEqual(asked.response().status, 200)
+    def test_asked_for(self) -> None:
+        """Who waits for 100 gets the upstream's, and then sends."""
+        for framing, body in ((CHUNKED, b"3\r\nyes\r\n0\r\n\r\n"), (b"Content-Length: 3", b"yes")):
+            asked, served = self.expecting(framing)
+            served.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.assertEqual(asked.head().status, 100)
+            asked.send(body)
+            self.assertEqual(served.body(served.request).body, b"yes")
+            served.answer(b"")
+            self.assertEqual(asked.response().status, 200)
+            self.provider.again(served)
 
     def test_refused(self) -> None:
         """401 or 413 instead of 100; no body was read, so the connection ends, as what comes next is not known."""

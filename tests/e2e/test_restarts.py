@@ -15,11 +15,9 @@ from benchmarks.history.caller import Caller
 from benchmarks.history.programs import Agent, Hub
 from benchmarks.history.upstream import Upstream
 from benchmarks.storm import storm
+from tests.e2e.harness import until_true
 
 SLOTS = {"alpha": 2, "beta": 2}
-
-#: Seconds in which whatever is waited for has to come about.
-PATIENCE = 30.0
 
 
 class RestartTests(SynchronousTestCase):
@@ -92,16 +90,6 @@ def _at_work(book: Book, since: float) -> set[str]:
     return {visit.upstream for visit in book.visits if visit.began > since}
 
 
-async def _until(condition: Callable[[], bool]) -> None:
-    """Go on when it is true.
-
-    :raises TimeoutError: it has not become true.
-    """
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def _during(
     restart: Callable[[Hub, list[Agent]], Hub], options: tuple[str, ...], asking: dict[str, bool]
 ) -> Book:
@@ -116,12 +104,12 @@ async def _during(
         for agent in agents:
             await asyncio.to_thread(agent.start)
         calls = asyncio.gather(*(caller.ask() for caller in callers))
-        await _until(lambda: _answered(book) >= 20)
+        await until_true(lambda: _answered(book) >= 20)
         fault = book.begin("restart")
         hub = await asyncio.to_thread(restart, hub, agents)
         fault.mended = monotonic()
         enough = _answered(book) + 20
-        await _until(lambda: _answered(book) >= enough and _at_work(book, fault.mended) == set(SLOTS))
+        await until_true(lambda: _answered(book) >= enough and _at_work(book, fault.mended) == set(SLOTS))
         for caller in callers:
             caller.rest()
         await calls

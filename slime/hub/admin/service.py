@@ -9,7 +9,6 @@ from twisted.application.internet import TimerService
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -21,7 +20,7 @@ from slime.hub.admin.routes import Parts, Routes
 from slime.hub.admin.site import admin_factory
 from slime.hub.admin.view import Hub, View
 from slime.hub.history import TICK, History
-from slime.hub.listening import Ports
+from slime.hub.listening import Ports, cannot_listen
 from slime.settings import DEFAULT_ADMIN
 
 if TYPE_CHECKING:
@@ -80,9 +79,7 @@ class AdminService(MultiService):
         self._log.info("the admin site is at {address}", address=site_address(port.getHost(), self._endpoint))
 
     def _cannot_listen(self, failure: Failure) -> None:
-        error = failure.value
-        if not isinstance(error, CannotListenError):
-            failure.raiseException()
+        error = cannot_listen(failure)
         if not self._optional:
             error.setting = "--admin"  # type: ignore[attr-defined]
             raise error
