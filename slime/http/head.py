@@ -37,6 +37,7 @@ __all__ = [
     "RequestHead",
     "ResponseHead",
     "body_length",
+    "field_lines",
     "field_values",
     "parse_request_head",
     "parse_response_head",
@@ -325,6 +326,14 @@ def serialise_response_head(head: ResponseHead) -> bytes:
 def response_block(status: int, reason: bytes, fields: Fields) -> bytes:
     """As :func:`serialise_response_head`, for whoever has the parts."""
     return _serialise(b"HTTP/1.1 %d %b" % (status, reason), fields)
+
+
+def field_lines(fields: Fields) -> bytes:
+    """The lines of these fields, for whoever puts a head together from parts.
+
+    :raises LocalProtocolError: a part holds a line break.
+    """
+    return _serialise(b"", fields)[2:-2]
 
 
 def _serialise(line: bytes, fields: Fields) -> bytes:

@@ -14,30 +14,31 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.forwarding import upstream_fields
-from slime.http.head import RequestHead, field_values, serialise_request_head, tokens
+from slime.http.head import RequestHead, field_lines, field_values, tokens
 from slime.http.route import TrustedProxies
 from slime.http.upgrade import wanted_upgrade
 from slime.hub.answers import Trouble
 from slime.hub.doorstep import Porch
 from slime.hub.exchange import Exchange, Wishes
-from slime.hub.hops import COUNTED, as_recipient, one_hop_on
+from slime.hub.hops import as_recipient
+from slime.hub.orders import Order, read_order
 from slime.hub.passage import Passage
 from slime.hub.request import IStreamedResource, StreamedRequest
 from slime.hub.sender import introduce
 from slime.tunnel import HEAD_LIMIT
-from slime.values import parse_duration
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
+    from slime.http.forwarding import Peer
+    from slime.http.known import KnownHead
     from slime.hub.pool import AgentPool
 
 __all__ = ["TUNNEL_PATH", "GatewayPolicy", "GatewayResource"]
 
 TUNNEL_PATH = b"/v1/agent/tunnel"
 CALLS = b"/v1/agent/"
-_NO = frozenset({b"", b"0", b"false", b"no", b"off"})
+_CRLF = b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +104,28 @@ class GatewayResource(Resource):
     def render_stream(self, request: StreamedRequest) -> None:
         """The head of a request is complete."""
         peer = introduce(request, self._policy.proxies)
-        if request.path == TUNNEL_PATH:
-            self._render_tunnel(request)
-            return
-        if self._seed is not None and request.path.startswith(CALLS) and self._seed.takes(request):
+        if request.path.startswith(CALLS) and self._takes_call(request):
             return
         request_id = request.request_id = self._id_prefix + b"%x" % next(self._ids)
         try:
             self._authenticate(request.head)
             if request.channel.stranger:
                 request.site.recognise(request.channel)
-            wishes = read_wishes(request.head, self._policy.patience)
-            head = one_hop_on(request.head) if request.method in COUNTED else request.head
+            order = request.head.meaning.conclusions.get(self) or self._conclude(request.head, peer)
         except BadMessage as error:
             request.fail(Trouble(error.code, error.detail), request_id)
             return
-        if head is None:
+        if order.stops:
             request.answer(as_recipient(request.head), request_id)
         else:
-            fields = upstream_fields(head, peer, request_id)
-            self._start(request, RequestHead(head.method, head.target, b"1.1", fields), request_id, wishes)
+            self._start(request, order, peer)
 
-    def _start(self, request: StreamedRequest, head: RequestHead, request_id: bytes, wishes: Wishes) -> None:
-        exchange = self._exchange(request, request_id, wishes)
+    def _conclude(self, head: KnownHead, peer: Peer) -> Order:
+        order = head.meaning.conclusions[self] = read_order(head, peer, self._policy.patience)
+        return order
+
+    def _start(self, request: StreamedRequest, order: Order, peer: Peer) -> None:
+        exchange = self._exchange(request, order.wishes)
         request.receiver = exchange
         if self.began is not None:
             self.began(exchange)
@@ -133,10 +133,11 @@ class GatewayResource(Resource):
         if limit and (request.body_length or 0) > limit:
             exchange.fail(Trouble(ErrorCode.BODY_TOO_LARGE, f"at most {limit} bytes (--max-body)"))
             return
+        text = order.text(peer, request.request_id)
         if exchange.upgrade is not None:
-            head.fields.extend(exchange.upgrade.hop_fields)
-        exchange.forward_head = serialise_request_head(head)
-        if len(exchange.forward_head) > HEAD_LIMIT:
+            text = text.removesuffix(_CRLF) + field_lines(exchange.upgrade.hop_fields) + _CRLF
+        exchange.forward_head = text
+        if len(text) > HEAD_LIMIT:
             # What trusted proxies said of the way is said twice, if they said it in one of two manners.
             exchange.fail(Trouble(ErrorCode.HEAD_TOO_LARGE, "it grows too long by what is said of its way"))
         elif exchange.length == 0:
@@ -144,12 +145,12 @@ class GatewayResource(Resource):
         else:
             self._porch.receive(exchange)
 
-    def _exchange(self, request: StreamedRequest, request_id: bytes, wishes: Wishes) -> Exchange:
-        if request.upgrading:
+    def _exchange(self, request: StreamedRequest, wishes: Wishes) -> Exchange:
+        if request.head.meaning.upgrading:
             upgrade = wanted_upgrade(request.head, request.body_length, self._policy.allow_upgrade)
             if upgrade is not None:
-                return Passage(request, self._pool, request_id, wishes, upgrade)
-        return Exchange(request, self._pool, request_id, wishes)
+                return Passage(request, self._pool, request.request_id, wishes, upgrade)
+        return Exchange(request, self._pool, request.request_id, wishes)
 
     def _authenticate(self, head: RequestHead) -> None:
         expected = self._policy.app_password
@@ -161,6 +162,13 @@ class GatewayResource(Resource):
         if not hmac.compare_digest(given[0], expected):
             raise BadMessage(ErrorCode.UNAUTHORIZED, "the Slime-App-Password is wrong")
 
+    def _takes_call(self, request: StreamedRequest) -> bool:
+        """Deal with a request that comes from an agent, if it does."""
+        if request.path == TUNNEL_PATH:
+            self._render_tunnel(request)
+            return True
+        return self._seed is not None and self._seed.takes(request)
+
     def _render_tunnel(self, request: StreamedRequest) -> None:
         fields = request.head.fields
         wanted = tokens(fields, b"upgrade") == [b"websocket"] and b"upgrade" in tokens(fields, b"connection")
@@ -168,35 +176,3 @@ class GatewayResource(Resource):
             self._door.enter(request)
         else:
             request.fail(Trouble(ErrorCode.UPGRADE_REQUIRED))
-
-
-def read_wishes(head: RequestHead, patience: float) -> Wishes:
-    """What the request's ``Slime-*`` fields ask for.
-
-    :param patience: the hub's own limit, in seconds; ``Slime-Timeout`` may only shorten it.
-    :raises BadMessage: a value makes no sense.
-    """
-    block = retry = False
-    scope: str | None = None
-    for name, value in head.fields:
-        if name[:6].lower() != b"slime-":
-            continue
-        field = name.lower()
-        if field == b"slime-block":
-            block = value.lower() not in _NO
-        elif field == b"slime-retry":
-            retry = value.lower() not in _NO
-        elif field == b"slime-scope":
-            scope = value.decode("latin-1") or None
-        elif field == b"slime-timeout":
-            patience = min(patience, _seconds(value))
-    return Wishes(block, patience, retry, scope)
-
-
-def _seconds(value: bytes) -> float:
-    try:
-        return parse_duration(value.decode("latin-1"))
-    except ValueError:
-        raise BadMessage(
-            ErrorCode.BAD_REQUEST, "Slime-Timeout takes seconds or a duration such as 90s or 1h2m3s"
-        ) from None
