@@ -92,9 +92,10 @@ class RequestParser(MessageReader[RequestHead]):
         body of the answer (RFC 9110 section 9.3.2)."""
         return (self._refused or self._buffer[self._at :]).startswith(_HEAD)
 
-    def start_next(self) -> None:
+    def start_next(self) -> bool:
         """Read another request; to be called when the one before has been dealt with.
 
+        :returns: whether some of it has arrived.
         :raises LocalProtocolError: the one before has not been read to its end.
         """
         if self._state is not MessageReader._pause:
@@ -102,6 +103,7 @@ class RequestParser(MessageReader[RequestHead]):
         self._state = RequestParser._read_head
         self._empty_lines, self._line_checked = 0, False
         self.head, self.body_length = None, 0
+        return self._at < len(self._buffer)
 
     def _read_head(self) -> RequestHead | Signal:
         while self._buffer.startswith(b"\r\n", self._at):

@@ -229,11 +229,10 @@ class HttpChannel(RequestSide, Switchable, Endable):
             return
         if self._begun < TURN_LIMIT or not self._parser.buffered:
             self._message_ended = False
-            self._parser.start_next()
-            if self._parser.buffered:
+            if self._parser.start_next():
                 self._parse()
             elif not self._parsing:
-                self._settle()
+                self._rest()
         else:
             self.site.later(self._next_turn)
 
@@ -242,6 +241,12 @@ class HttpChannel(RequestSide, Switchable, Endable):
         self._begun = 0
         if self._request is None and self._message_ended:
             self.site.corks.during(self._go_on)
+
+    def _rest(self) -> None:
+        """Nothing of another request has arrived."""
+        self.inlet.wait_for(_IDLE, self.limits.idle_timeout)
+        if self.inlet.pauses:
+            self.inlet.resume(PIPELINE)
 
     def _settle(self) -> None:
         """After a batch of events: which deadline runs, and may more be read?"""

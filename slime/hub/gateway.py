@@ -20,7 +20,7 @@ from slime.http.upgrade import wanted_upgrade
 from slime.hub.answers import Trouble
 from slime.hub.doorstep import Porch
 from slime.hub.exchange import Exchange, Wishes
-from slime.hub.hops import as_recipient
+from slime.hub.hops import COUNTED, as_recipient, one_hop_on
 from slime.hub.orders import Order, read_order
 from slime.hub.passage import Passage
 from slime.hub.request import IStreamedResource, StreamedRequest
@@ -103,41 +103,42 @@ class GatewayResource(Resource):
 
     def render_stream(self, request: StreamedRequest) -> None:
         """The head of a request is complete."""
-        peer = introduce(request, self._policy.proxies)
+        peer = request.channel.sender or introduce(request, self._policy.proxies)
         if request.path.startswith(CALLS) and self._takes_call(request):
             return
         request_id = request.request_id = self._id_prefix + b"%x" % next(self._ids)
         try:
-            self._authenticate(request.head)
+            if self._policy.app_password is not None:
+                authenticate(request.head, self._policy.app_password)
             if request.channel.stranger:
                 request.site.recognise(request.channel)
             order = request.head.meaning.conclusions.get(self) or self._conclude(request.head, peer)
+            head = one_hop_on(request.head) if request.method in COUNTED else request.head
         except BadMessage as error:
             request.fail(Trouble(error.code, error.detail), request_id)
             return
-        if order.stops:
+        if head is None:
             request.answer(as_recipient(request.head), request_id)
         else:
-            self._start(request, order, peer)
+            exchange = request.receiver = self._exchange(request, order.wishes)
+            exchange.forward_head = order.text(head, peer, request_id)
+            self._start(exchange)
 
     def _conclude(self, head: KnownHead, peer: Peer) -> Order:
         order = head.meaning.conclusions[self] = read_order(head, peer, self._policy.patience)
         return order
 
-    def _start(self, request: StreamedRequest, order: Order, peer: Peer) -> None:
-        exchange = self._exchange(request, order.wishes)
-        request.receiver = exchange
+    def _start(self, exchange: Exchange) -> None:
         if self.began is not None:
             self.began(exchange)
         limit = self._pool.policy.max_body
-        if limit and (request.body_length or 0) > limit:
+        if limit and (exchange.length or 0) > limit:
             exchange.fail(Trouble(ErrorCode.BODY_TOO_LARGE, f"at most {limit} bytes (--max-body)"))
             return
-        text = order.text(peer, request.request_id)
         if exchange.upgrade is not None:
-            text = text.removesuffix(_CRLF) + field_lines(exchange.upgrade.hop_fields) + _CRLF
-        exchange.forward_head = text
-        if len(text) > HEAD_LIMIT:
+            hop = field_lines(exchange.upgrade.hop_fields) + _CRLF
+            exchange.forward_head = exchange.forward_head.removesuffix(_CRLF) + hop
+        if len(exchange.forward_head) > HEAD_LIMIT:
             # What trusted proxies said of the way is said twice, if they said it in one of two manners.
             exchange.fail(Trouble(ErrorCode.HEAD_TOO_LARGE, "it grows too long by what is said of its way"))
         elif exchange.length == 0:
@@ -151,16 +152,6 @@ class GatewayResource(Resource):
             if upgrade is not None:
                 return Passage(request, self._pool, request.request_id, wishes, upgrade)
         return Exchange(request, self._pool, request.request_id, wishes)
-
-    def _authenticate(self, head: RequestHead) -> None:
-        expected = self._policy.app_password
-        if expected is None:
-            return
-        given = field_values(head.fields, b"slime-app-password")
-        if len(given) != 1:
-            raise BadMessage(ErrorCode.UNAUTHORIZED, "one Slime-App-Password field is needed")
-        if not hmac.compare_digest(given[0], expected):
-            raise BadMessage(ErrorCode.UNAUTHORIZED, "the Slime-App-Password is wrong")
 
     def _takes_call(self, request: StreamedRequest) -> bool:
         """Deal with a request that comes from an agent, if it does."""
@@ -176,3 +167,15 @@ class GatewayResource(Resource):
             self._door.enter(request)
         else:
             request.fail(Trouble(ErrorCode.UPGRADE_REQUIRED))
+
+
+def authenticate(head: RequestHead, password: bytes) -> None:
+    """Ask for the application's password.
+
+    :raises BadMessage: the head does not have it, and only it.
+    """
+    given = field_values(head.fields, b"slime-app-password")
+    if len(given) != 1:
+        raise BadMessage(ErrorCode.UNAUTHORIZED, "one Slime-App-Password field is needed")
+    if not hmac.compare_digest(given[0], password):
+        raise BadMessage(ErrorCode.UNAUTHORIZED, "the Slime-App-Password is wrong")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from slime.errors import BadMessage, ErrorCode
 from slime.http.forwarding import UpstreamParts, upstream_fields, upstream_parts
 from slime.http.head import RequestHead, serialise_request_head
-from slime.hub.hops import COUNTED, one_hop_on
+from slime.hub.hops import COUNTED
 from slime.hub.terms import Wishes
 from slime.record import record
 from slime.values import parse_duration
 
 if TYPE_CHECKING:
     from slime.http.forwarding import Peer
+    from slime.http.known import KnownHead
 
 __all__ = ["Order", "read_order"]
 
@@ -29,36 +30,32 @@ class Order:
     """What a head says.
 
     :ivar wishes: what is asked of the hub.
-    :ivar head: the head as it goes on from here.
-    :ivar stops: must it go no farther than here?
-    :ivar parts: what is passed on whoever sent it; ``None`` where that is not so simple.
+    :ivar parts: what is passed on whoever sent it; ``None`` where that is not so simple, or not worth while.
     """
 
     wishes: Wishes
-    head: RequestHead
-    stops: bool = False
-    parts: UpstreamParts | None = None
+    parts: UpstreamParts | None
 
-    def text(self, peer: Peer, request_id: bytes) -> bytes:
-        """The head that an agent is given, empty line included."""
+    def text(self, head: RequestHead, peer: Peer, request_id: bytes) -> bytes:
+        """The head that an agent is given, empty line included.
+
+        :param head: that which this order was read from, as it goes on from here.
+        """
         if self.parts is not None and peer.route is None:
             return self.parts.whole(peer, request_id)
-        head = self.head
         fields = upstream_fields(head, peer, request_id)
         return serialise_request_head(RequestHead(head.method, head.target, b"1.1", fields))
 
 
-def read_order(head: RequestHead, peer: Peer, patience: float) -> Order:
+def read_order(head: KnownHead, peer: Peer, patience: float) -> Order:
     """What a head says that came from ``peer``, and may come from others.
 
     :param patience: the hub's own limit, in seconds; ``Slime-Timeout`` may only shorten it.
     :raises BadMessage: a value makes no sense.
     """
     wishes = _read_wishes(head, patience)
-    onward = one_hop_on(head) if head.method in COUNTED else head
-    if onward is None:
-        return Order(wishes, head, stops=True)
-    return Order(wishes, onward, parts=upstream_parts(onward) if peer.route is None else None)
+    in_parts = head.meaning.remembered and peer.route is None and head.method not in COUNTED
+    return Order(wishes, upstream_parts(head) if in_parts else None)
 
 
 def _read_wishes(head: RequestHead, patience: float) -> Wishes:

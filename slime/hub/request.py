@@ -96,7 +96,7 @@ class StreamedRequest(OrdinaryRequest):
         meaning = head.meaning
         self.method, self.path = head.method, meaning.path
         self.persistent = meaning.persistent
-        if meaning.hesitant and body_length != 0:
+        if meaning.hesitant:
             self.expectant = not self.channel.body_begun()
         try:
             self._start()

@@ -35,10 +35,9 @@ def introduce(request: StreamedRequest, proxies: TrustedProxies) -> Peer:
     """Who sent a request, for the fields that say so to its upstream.
 
     If it came from a trusted proxy that names the application, the application is from then on the request's client.
+    From anybody else's connection all requests are his, and the connection remembers it.
     """
     channel = request.channel
-    if channel.sender is not None:
-        return channel.sender
     address = getattr(channel.peer, "host", UNKNOWN)
     scheme = "https" if request.isSecure() else "http"
     if not proxies.include_sender(address):
