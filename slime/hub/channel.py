@@ -232,7 +232,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
             if self._parser.start_next():
                 self._parse()
             elif not self._parsing:
-                self._rest()
+                self.inlet.wait_for(_IDLE, self.limits.idle_timeout)
         else:
             self.site.later(self._next_turn)
 
@@ -241,12 +241,6 @@ class HttpChannel(RequestSide, Switchable, Endable):
         self._begun = 0
         if self._request is None and self._message_ended:
             self.site.corks.during(self._go_on)
-
-    def _rest(self) -> None:
-        """Nothing of another request has arrived."""
-        self.inlet.wait_for(_IDLE, self.limits.idle_timeout)
-        if self.inlet.pauses:
-            self.inlet.resume(PIPELINE)
 
     def _settle(self) -> None:
         """After a batch of events: which deadline runs, and may more be read?"""

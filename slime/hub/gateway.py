@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.head import RequestHead, field_lines, field_values, tokens
+from slime.http.head import field_lines, field_values, tokens
 from slime.http.route import TrustedProxies
 from slime.http.upgrade import wanted_upgrade
 from slime.hub.answers import Trouble
@@ -39,6 +39,7 @@ __all__ = ["TUNNEL_PATH", "GatewayPolicy", "GatewayResource"]
 TUNNEL_PATH = b"/v1/agent/tunnel"
 CALLS = b"/v1/agent/"
 _CRLF = b"\r\n"
+_PASSWORD = b"slime-app-password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +170,15 @@ class GatewayResource(Resource):
             request.fail(Trouble(ErrorCode.UPGRADE_REQUIRED))
 
 
-def authenticate(head: RequestHead, password: bytes) -> None:
-    """Ask for the application's password.
+def authenticate(head: KnownHead, password: bytes) -> None:
+    """Ask for the application's password. What was given is remembered with the head, but not whether it was right.
 
     :raises BadMessage: the head does not have it, and only it.
     """
-    given = field_values(head.fields, b"slime-app-password")
+    conclusions = head.meaning.conclusions
+    given = conclusions.get(_PASSWORD)
+    if given is None:
+        given = conclusions[_PASSWORD] = field_values(head.fields, _PASSWORD)
     if len(given) != 1:
         raise BadMessage(ErrorCode.UNAUTHORIZED, "one Slime-App-Password field is needed")
     if not hmac.compare_digest(given[0], password):
