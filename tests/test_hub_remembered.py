@@ -11,6 +11,7 @@ from twisted.web.static import Data
 
 from slime.http import known
 from slime.http.head import Fields, HeadLimits, RequestHead, read_request_head
+from slime.http.route import TrustedProxies
 from slime.hub.gateway import GatewayPolicy, GatewayResource
 from tests.hub_fixture import Application, HubTestCase, Wanted, request
 
@@ -122,6 +123,31 @@ class AgainTests(HubTestCase):
             app.transport._peer = kind("TCP", address, 4000)  # type: ignore[assignment]
             _, fields, _ = self.ask(app, request(b"/api/x"))
             self.assertEqual(dict(fields)[b"X-Forwarded-For"], address.encode())
+
+
+class ProxyTests(HubTestCase):
+    """Behind proxies whose word is taken."""
+
+    wanted = Wanted(gateway=GatewayPolicy(proxies=TrustedProxies(["192.0.2.0/24"])))
+
+    def test_way(self) -> None:
+        """The same words of a proxy mean the same application, and of anybody else they mean nothing."""
+        agent = self.hub.agent()
+        app, stranger = self.application(), self.application()
+        stranger.transport._peer = IPv4Address("TCP", "203.0.113.9", 4000)
+        for _ in range(TIMES):
+            for one, client, nodes in (
+                (app, "198.51.100.1", b"198.51.100.1, 192.0.2.7"),
+                (app, "198.51.100.2", b"198.51.100.2, 192.0.2.7"),
+                (stranger, "198.51.100.1", b"203.0.113.9"),
+            ):
+                one.get(b"/", b"X-Forwarded-For: " + client.encode(), b"X-Forwarded-Proto: https")
+                way = dict(agent.last.head.fields)
+                agent.answer()
+                self.assertEqual(way[b"X-Forwarded-For"], nodes)
+                self.assertEqual(way[b"X-Forwarded-Proto"], b"http" if one is stranger else b"https")
+                came_from = "203.0.113.9" if one is stranger else client
+                self.assertEqual(self.hub.finished[-1].request.client.host, came_from)
 
 
 class PasswordTests(HubTestCase):

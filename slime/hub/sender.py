@@ -8,9 +8,10 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from slime.http.forwarding import Peer
-from slime.http.route import UNKNOWN, TrustedProxies, canonical_address, read_route
+from slime.http.route import UNKNOWN, Route, TrustedProxies, canonical_address, read_route
 
 if TYPE_CHECKING:
+    from slime.http.known import KnownHead
     from slime.hub.request import StreamedRequest
 
 __all__ = ["introduce", "known_address"]
@@ -43,7 +44,16 @@ def introduce(request: StreamedRequest, proxies: TrustedProxies) -> Peer:
     if not proxies.include_sender(address):
         channel.sender = Peer(address, scheme)
         return channel.sender
-    route = read_route(request.head.fields, proxies)
+    route = _told_by(request.head, proxies)
     if route.client:
         request.client = _tcp_address(route.client, route.port)
     return Peer(address, scheme, route)
+
+
+def _told_by(head: KnownHead, proxies: TrustedProxies) -> Route:
+    """What a head says of the way, concluded once for each head."""
+    conclusions = head.meaning.conclusions
+    route: Route | None = conclusions.get(proxies)
+    if route is None:
+        route = conclusions[proxies] = read_route(head.fields, proxies)
+    return route
