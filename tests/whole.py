@@ -16,7 +16,8 @@ WHOLE = (
     "slime.agent.health", "slime.agent.identity", "slime.agent.probe", "slime.agent.service", "slime.agent.slots",
     "slime.agent.tap", "slime.cli", "slime.direct", "slime.files", "slime.hub.access", "slime.hub.admin",
     "slime.hub.answers", "slime.hub.ending", "slime.hub.handover", "slime.hub.heads", "slime.hub.history",
-    "slime.hub.hops", "slime.hub.patience", "slime.hub.revocations", "slime.hub.tap", "slime.liveness", "slime.log",
+    "slime.hub.hops", "slime.hub.orders", "slime.hub.patience", "slime.hub.revocations", "slime.hub.tap",
+    "slime.liveness", "slime.log",
     "slime.notify", "slime.options", "slime.pem", "slime.process", "slime.rate", "slime.reference", "slime.settings",
     "slime.sources", "slime.state", "slime.values", "slime.wsframe", "slime.yamlfile",
 )  # fmt: skip

@@ -2,10 +2,13 @@
 
 The hub reads requests with it and the agent responses, and each reads again, with the same strictness, the
 heads that the other has sent over the link. Nothing here does I/O, owns a clock or keeps state between
-connections, so that a test is a few bytes in and a few values out.
+connections, but for memories of what always comes out the same, so that a test is a few bytes in and a few values
+out.
 
 :mod:`slime.http.head`
     heads of requests and responses: parsed, serialised, and how long the body is
+:mod:`slime.http.known`
+    heads of requests that come again, remembered with what follows from them
 :mod:`slime.http.parser`
     the bytes of a connection into heads, data and ends of messages
 :mod:`slime.http.body`

@@ -1,10 +1,10 @@
 """What an intermediary removes from a message and what it adds (RFC 9110 section 7.6).
 
-Four functions, one for each crossing: :func:`upstream_fields` when the hub has read a request,
-:func:`rewrite_for_upstream` when the agent sends it on, :func:`agent_response_fields` when the agent has read
-the response, :func:`client_response_fields` when the hub sends that on, with :func:`added_fields` behind them. All
-keep the order, the case and the repetition of the fields they let pass, and each removes everything itself, whether
-or not another side has done so before.
+Four functions, one for each crossing: :func:`upstream_fields` when the hub has read a request (or, in parts,
+:func:`upstream_parts`), :func:`rewrite_for_upstream` when the agent sends it on, :func:`agent_response_fields` when
+the agent has read the response, :func:`client_response_fields` when the hub sends that on, with :func:`added_fields`
+behind them. All keep the order, the case and the repetition of the fields they let pass, and each removes everything
+itself, whether or not another side has done so before.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from slime.http.fields import Fields, tokens
-from slime.http.head import RequestHead, ResponseHead
+from slime.http.head import RequestHead, ResponseHead, field_lines, serialise_request_head
 from slime.http.route import Route, forwarded_element
 from slime.http.upgrade import Upgrade
 from slime.record import record
@@ -24,11 +24,13 @@ __all__ = [
     "PROTECTED",
     "Peer",
     "UpstreamAddress",
+    "UpstreamParts",
     "added_fields",
     "agent_response_fields",
     "client_response_fields",
     "rewrite_for_upstream",
     "upstream_fields",
+    "upstream_parts",
 ]
 
 VIA = b"slime"
@@ -75,6 +77,9 @@ _OURS_AND_CLAIMS = (*_OURS, b"x-forwarded-")
 _NO_PREFIX = b"\xff"
 _VIA = {version: (b"Via", version + b" " + VIA) for version in (b"1.0", b"1.1")}
 _NO_ROUTE = Route()
+_NUMBER = b"Slime-Request-Id"
+_CRLF = b"\r\n"
+_END = 2 * _CRLF
 
 
 @record
@@ -113,19 +118,50 @@ def upstream_fields(head: RequestHead, peer: Peer, request_id: bytes) -> Fields:
     ``Content-Length`` and ``Transfer-Encoding`` are gone: the length travels beside the head. What a trusted proxy
     said of the request's way is continued; what anybody else said of it is replaced.
     """
-    kept, told = _sift(head.fields, _NOTED_BY_HUB, _OURS_AND_CLAIMS if peer.route is None else _OURS)
+    kept, told = _kept_by_hub(head, _OURS_AND_CLAIMS if peer.route is None else _OURS)
     hosts = [value for name, value in told if name == b"host"]
-    if head.version == b"1.0":
-        kept = _as_1_0(kept, hosts)
-    trailers = _trailers_wanted(told)
     way = _way(peer, hosts, told)
-    return [*kept, *trailers, *way, _VIA[head.version], (b"Slime-Request-Id", request_id)]
+    return [*kept, *way, _VIA[head.version], (_NUMBER, request_id)]
+
+
+@record
+class UpstreamParts:
+    """The head of a request as the hub passes it on, whoever it is that sent it.
+
+    :ivar before: what is before the fields that tell the sender, as text.
+    :ivar behind: what is behind them.
+    """
+
+    before: bytes
+    behind: bytes
+
+    def whole(self, peer: Peer, request_id: bytes) -> bytes:
+        """The text of it, empty line included: line and :func:`upstream_fields`, for a peer without a route."""
+        return b"".join((self.before, _nearest_lines(peer.address, peer.scheme), self.behind, request_id, _END))
+
+
+def upstream_parts(head: RequestHead) -> UpstreamParts | None:
+    """What all requests with this head have in common; ``None`` where each tells its sender in ``Forwarded``, too."""
+    kept, told = _kept_by_hub(head, _OURS_AND_CLAIMS)
+    if any(name == b"forwarded" for name, _ in told):
+        return None
+    hosts = [(b"X-Forwarded-Host", value) for name, value in told if name == b"host"]
+    before = serialise_request_head(RequestHead(head.method, head.target, b"1.1", kept)).removesuffix(_CRLF)
+    return UpstreamParts(before, field_lines([*hosts, _VIA[head.version], (_NUMBER, b"")]).removesuffix(_CRLF))
+
+
+def _kept_by_hub(head: RequestHead, prefix: tuple[bytes, ...]) -> tuple[Fields, Fields]:
+    """What the hub passes on as it is, and what it has noted."""
+    kept, told = _sift(head.fields, _NOTED_BY_HUB, prefix)
+    if head.version == b"1.0":
+        kept = _as_1_0(kept, any(name == b"host" for name, _ in told))
+    return [*kept, *_trailers_wanted(told)], told
 
 
 def _way(peer: Peer, hosts: list[bytes], told: Fields) -> Fields:
     """Where the request comes from; in ``Forwarded`` too, if somebody began to say it there."""
     route = peer.route or _NO_ROUTE
-    way = [*(_nearest(peer.address, peer.scheme) if route is _NO_ROUTE else _from_far(peer, route))]
+    way = _nearest(peer.address, peer.scheme) if route is _NO_ROUTE else _from_far(peer, route)
     way += [(b"X-Forwarded-Host", host) for host in ([route.host] if route.host else hosts)]
     if b"forwarded" in dict(told):
         ours = forwarded_element(peer.address, peer.scheme, *hosts[:1])
@@ -133,10 +169,15 @@ def _way(peer: Peer, hosts: list[bytes], told: Fields) -> Fields:
     return way
 
 
+def _nearest(address: str, scheme: str) -> Fields:
+    """What says who came to us, and by what."""
+    return [(b"X-Forwarded-For", address.encode("ascii")), (b"X-Forwarded-Proto", scheme.encode("ascii"))]
+
+
 @lru_cache(maxsize=1024)
-def _nearest(address: str, scheme: str) -> tuple[tuple[bytes, bytes], ...]:
-    """What says who came to us, and by what; remembered, since who has come once comes again and again."""
-    return (b"X-Forwarded-For", address.encode("ascii")), (b"X-Forwarded-Proto", scheme.encode("ascii"))
+def _nearest_lines(address: str, scheme: str) -> bytes:
+    """The same as text; remembered, since who has come once comes again and again."""
+    return field_lines(_nearest(address, scheme))
 
 
 def _from_far(peer: Peer, route: Route) -> Fields:
@@ -145,10 +186,10 @@ def _from_far(peer: Peer, route: Route) -> Fields:
     return [(b"X-Forwarded-For", nodes), (b"X-Forwarded-Proto", route.scheme or peer.scheme.encode("ascii"))]
 
 
-def _as_1_0(fields: Fields, hosts: list[bytes]) -> Fields:
+def _as_1_0(fields: Fields, has_host: bool) -> Fields:
     """HTTP/1.0 knows no expectations (RFC 9110 section 10.1.1) and may do without ``Host``."""
     kept = [field for field in fields if field[0].lower() != b"expect"]
-    return kept if hosts else [(b"Host", NO_HOST), *kept]
+    return kept if has_host else [(b"Host", NO_HOST), *kept]
 
 
 def rewrite_for_upstream(head: RequestHead, address: UpstreamAddress, upgrade: Upgrade | None = None) -> RequestHead:

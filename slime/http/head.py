@@ -38,6 +38,7 @@ __all__ = [
     "ResponseHead",
     "ResponseStart",
     "body_length",
+    "field_lines",
     "field_values",
     "parse_request_head",
     "parse_response_head",
@@ -357,6 +358,14 @@ def rest_of_head(fields: Fields) -> bytes:
 
 def _status_line(head: ResponseHead) -> bytes:
     return b"HTTP/1.1 %d %b" % (head.status, head.reason)
+
+
+def field_lines(fields: Fields) -> bytes:
+    """The lines of these fields, for whoever puts a head together from parts.
+
+    :raises LocalProtocolError: a part holds a line break.
+    """
+    return _serialise(b"", fields)[2:-2]
 
 
 def _serialise(line: bytes, fields: Fields) -> bytes:

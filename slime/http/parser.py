@@ -16,6 +16,9 @@ chunk is complete: garbage never completes anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from slime.errors import BadMessage, ErrorCode, LocalProtocolError
 from slime.http.body import encode_chunk, is_trailer, last_chunk
 from slime.http.fields import REQUEST_FAULTS, RESPONSE_FAULTS, Fields
@@ -66,12 +69,20 @@ class RequestParser(MessageReader[RequestHead]):
 
     :param limits: of each head.
     :param max_trailer_bytes: of the trailer section of each chunked body.
+    :param read: reads heads within these limits as :func:`slime.http.head.read_request_head` does, which does it
+        otherwise.
     """
 
-    __slots__ = ("_empty_lines", "_line_checked", "_refused")
+    __slots__ = ("_empty_lines", "_line_checked", "_read", "_refused")
 
-    def __init__(self, limits: HeadLimits = DEFAULT, max_trailer_bytes: int = MAX_TRAILER_BYTES) -> None:
+    def __init__(
+        self,
+        limits: HeadLimits = DEFAULT,
+        max_trailer_bytes: int = MAX_TRAILER_BYTES,
+        read: Callable[[bytes], tuple[RequestHead, int | None]] | None = None,
+    ) -> None:
         super().__init__(limits, max_trailer_bytes, REQUEST_FAULTS)
+        self._read = read or partial(read_request_head, limits=limits)
         self._refused = b""
         self.start_next()
 
@@ -81,9 +92,10 @@ class RequestParser(MessageReader[RequestHead]):
         body of the answer (RFC 9110 section 9.3.2)."""
         return (self._refused or self._buffer[self._at :]).startswith(_HEAD)
 
-    def start_next(self) -> None:
+    def start_next(self) -> bool:
         """Read another request; to be called when the one before has been dealt with.
 
+        :returns: whether some of it has arrived.
         :raises LocalProtocolError: the one before has not been read to its end.
         """
         if self._state is not MessageReader._pause:
@@ -91,6 +103,7 @@ class RequestParser(MessageReader[RequestHead]):
         self._state = RequestParser._read_head
         self._empty_lines, self._line_checked = 0, False
         self.head, self.body_length = None, 0
+        return self._at < len(self._buffer)
 
     def _read_head(self) -> RequestHead | Signal:
         while self._buffer.startswith(b"\r\n", self._at):
@@ -100,7 +113,7 @@ class RequestParser(MessageReader[RequestHead]):
             self._check_line()
             return Signal.NEED_DATA
         try:
-            head, length = read_request_head(block, self._limits)
+            head, length = self._read(block)
         except BadMessage:
             self._refused = block
             raise

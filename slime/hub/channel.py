@@ -20,7 +20,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.head import HeadLimits, RequestHead, ResponseHead, serialise_response_head
+from slime.http.head import HeadLimits, ResponseHead, serialise_response_head
+from slime.http.known import KnownHead
 from slime.http.parser import Data, EndOfMessage, RequestParser, Signal
 from slime.http.route import TrustedProxies
 from slime.hub.answers import Answered, Trouble, closing_answer
@@ -140,7 +141,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
         self.inlet = Inlet(transport, self.site.seconds)
         self.outlet = Outlet(self, transport, self.site.seconds, self.site.corks)
         self._secure = ISSLTransport.providedBy(transport)
-        self._parser = RequestParser(self.limits.head)
+        self._parser = RequestParser(self.limits.head, read=self.site.heads.read)
         if ITCPTransport.providedBy(transport) and hasattr(transport.getPeer(), "port"):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
@@ -197,7 +198,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
             event = parser.next_event()
             if type(event) is Signal:
                 return
-            if type(event) is RequestHead:
+            if type(event) is KnownHead:
                 self._begin(event)
             elif type(event) is EndOfMessage:
                 self._message_complete(event)
@@ -206,7 +207,7 @@ class HttpChannel(RequestSide, Switchable, Endable):
             elif self._request is not None:
                 self._request.body_received(cast(Data, event).data)
 
-    def _begin(self, head: RequestHead) -> None:
+    def _begin(self, head: KnownHead) -> None:
         self._begun += 1
         self.inlet.wait = _NOTHING
         request: StreamedRequest = self.requestFactory(self)
@@ -226,11 +227,10 @@ class HttpChannel(RequestSide, Switchable, Endable):
             return
         if self._begun < TURN_LIMIT or not self._parser.buffered:
             self._message_ended = False
-            self._parser.start_next()
-            if self._parser.buffered:
+            if self._parser.start_next():
                 self._parse()
             elif not self._parsing:
-                self._settle()
+                self.inlet.wait_for(_IDLE, self.limits.idle_timeout)
         else:
             self.site.later(self._next_turn)
 

@@ -14,30 +14,32 @@ from twisted.web.resource import Resource
 from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.forwarding import upstream_fields
-from slime.http.head import RequestHead, field_values, serialise_request_head, tokens
+from slime.http.head import field_lines, field_values, tokens
 from slime.http.route import TrustedProxies
 from slime.http.upgrade import wanted_upgrade
 from slime.hub.answers import Trouble
 from slime.hub.doorstep import Porch
 from slime.hub.exchange import Exchange, Wishes
 from slime.hub.hops import COUNTED, as_recipient, one_hop_on
+from slime.hub.orders import Order, read_order
 from slime.hub.passage import Passage
 from slime.hub.request import IStreamedResource, StreamedRequest
 from slime.hub.sender import introduce
 from slime.tunnel import HEAD_LIMIT
-from slime.values import parse_duration
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
+    from slime.http.forwarding import Peer
+    from slime.http.known import KnownHead
     from slime.hub.pool import AgentPool
 
 __all__ = ["TUNNEL_PATH", "GatewayPolicy", "GatewayResource"]
 
 TUNNEL_PATH = b"/v1/agent/tunnel"
 CALLS = b"/v1/agent/"
-_NO = frozenset({b"", b"0", b"false", b"no", b"off"})
+_CRLF = b"\r\n"
+_PASSWORD = b"slime-app-password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +104,16 @@ class GatewayResource(Resource):
 
     def render_stream(self, request: StreamedRequest) -> None:
         """The head of a request is complete."""
-        peer = introduce(request, self._policy.proxies)
-        if request.path == TUNNEL_PATH:
-            self._render_tunnel(request)
-            return
-        if self._seed is not None and request.path.startswith(CALLS) and self._seed.takes(request):
+        peer = request.channel.sender or introduce(request, self._policy.proxies)
+        if request.path.startswith(CALLS) and self._takes_call(request):
             return
         request_id = request.request_id = self._id_prefix + b"%x" % next(self._ids)
         try:
-            self._authenticate(request.head)
+            if self._policy.app_password is not None:
+                authenticate(request.head, self._policy.app_password)
             if request.channel.stranger:
                 request.site.recognise(request.channel)
-            wishes = read_wishes(request.head, self._policy.patience)
+            order = request.head.meaning.conclusions.get(self) or self._conclude(request.head, peer)
             head = one_hop_on(request.head) if request.method in COUNTED else request.head
         except BadMessage as error:
             request.fail(Trouble(error.code, error.detail), request_id)
@@ -121,21 +121,24 @@ class GatewayResource(Resource):
         if head is None:
             request.answer(as_recipient(request.head), request_id)
         else:
-            fields = upstream_fields(head, peer, request_id)
-            self._start(request, RequestHead(head.method, head.target, b"1.1", fields), request_id, wishes)
+            exchange = request.receiver = self._exchange(request, order.wishes)
+            exchange.forward_head = order.text(head, peer, request_id)
+            self._start(exchange)
 
-    def _start(self, request: StreamedRequest, head: RequestHead, request_id: bytes, wishes: Wishes) -> None:
-        exchange = self._exchange(request, request_id, wishes)
-        request.receiver = exchange
+    def _conclude(self, head: KnownHead, peer: Peer) -> Order:
+        order = head.meaning.conclusions[self] = read_order(head, peer, self._policy.patience)
+        return order
+
+    def _start(self, exchange: Exchange) -> None:
         if self.began is not None:
             self.began(exchange)
         limit = self._pool.policy.max_body
-        if limit and (request.body_length or 0) > limit:
+        if limit and (exchange.length or 0) > limit:
             exchange.fail(Trouble(ErrorCode.BODY_TOO_LARGE, f"at most {limit} bytes (--max-body)"))
             return
         if exchange.upgrade is not None:
-            head.fields.extend(exchange.upgrade.hop_fields)
-        exchange.forward_head = serialise_request_head(head)
+            hop = field_lines(exchange.upgrade.hop_fields) + _CRLF
+            exchange.forward_head = exchange.forward_head.removesuffix(_CRLF) + hop
         if len(exchange.forward_head) > HEAD_LIMIT:
             # What trusted proxies said of the way is said twice, if they said it in one of two manners.
             exchange.fail(Trouble(ErrorCode.HEAD_TOO_LARGE, "it grows too long by what is said of its way"))
@@ -144,22 +147,19 @@ class GatewayResource(Resource):
         else:
             self._porch.receive(exchange)
 
-    def _exchange(self, request: StreamedRequest, request_id: bytes, wishes: Wishes) -> Exchange:
-        if request.upgrading:
+    def _exchange(self, request: StreamedRequest, wishes: Wishes) -> Exchange:
+        if request.head.meaning.upgrading:
             upgrade = wanted_upgrade(request.head, request.body_length, self._policy.allow_upgrade)
             if upgrade is not None:
-                return Passage(request, self._pool, request_id, wishes, upgrade)
-        return Exchange(request, self._pool, request_id, wishes)
+                return Passage(request, self._pool, request.request_id, wishes, upgrade)
+        return Exchange(request, self._pool, request.request_id, wishes)
 
-    def _authenticate(self, head: RequestHead) -> None:
-        expected = self._policy.app_password
-        if expected is None:
-            return
-        given = field_values(head.fields, b"slime-app-password")
-        if len(given) != 1:
-            raise BadMessage(ErrorCode.UNAUTHORIZED, "one Slime-App-Password field is needed")
-        if not hmac.compare_digest(given[0], expected):
-            raise BadMessage(ErrorCode.UNAUTHORIZED, "the Slime-App-Password is wrong")
+    def _takes_call(self, request: StreamedRequest) -> bool:
+        """Deal with a request that comes from an agent, if it does."""
+        if request.path == TUNNEL_PATH:
+            self._render_tunnel(request)
+            return True
+        return self._seed is not None and self._seed.takes(request)
 
     def _render_tunnel(self, request: StreamedRequest) -> None:
         fields = request.head.fields
@@ -170,33 +170,16 @@ class GatewayResource(Resource):
             request.fail(Trouble(ErrorCode.UPGRADE_REQUIRED))
 
 
-def read_wishes(head: RequestHead, patience: float) -> Wishes:
-    """What the request's ``Slime-*`` fields ask for.
+def authenticate(head: KnownHead, password: bytes) -> None:
+    """Ask for the application's password. What was given is remembered with the head, but not whether it was right.
 
-    :param patience: the hub's own limit, in seconds; ``Slime-Timeout`` may only shorten it.
-    :raises BadMessage: a value makes no sense.
+    :raises BadMessage: the head does not have it, and only it.
     """
-    block = retry = False
-    scope: str | None = None
-    for name, value in head.fields:
-        if name[:6].lower() != b"slime-":
-            continue
-        field = name.lower()
-        if field == b"slime-block":
-            block = value.lower() not in _NO
-        elif field == b"slime-retry":
-            retry = value.lower() not in _NO
-        elif field == b"slime-scope":
-            scope = value.decode("latin-1") or None
-        elif field == b"slime-timeout":
-            patience = min(patience, _seconds(value))
-    return Wishes(block, patience, retry, scope)
-
-
-def _seconds(value: bytes) -> float:
-    try:
-        return parse_duration(value.decode("latin-1"))
-    except ValueError:
-        raise BadMessage(
-            ErrorCode.BAD_REQUEST, "Slime-Timeout takes seconds or a duration such as 90s or 1h2m3s"
-        ) from None
+    conclusions = head.meaning.conclusions
+    given = conclusions.get(_PASSWORD)
+    if given is None:
+        given = conclusions[_PASSWORD] = field_values(head.fields, _PASSWORD)
+    if len(given) != 1:
+        raise BadMessage(ErrorCode.UNAUTHORIZED, "one Slime-App-Password field is needed")
+    if not hmac.compare_digest(given[0], password):
+        raise BadMessage(ErrorCode.UNAUTHORIZED, "the Slime-App-Password is wrong")

@@ -13,7 +13,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.head import Fields, RequestHead, field_values, tokens
+from slime.http.head import Fields, field_values, tokens
 from slime.hub.answers import Trouble
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
     from twisted.web.resource import IResource
 
+    from slime.http.known import KnownHead
     from slime.hub.channel import HttpChannel
     from slime.hub.request import StreamedRequest
     from slime.hub.site import GatewaySite
@@ -48,7 +49,7 @@ class OrdinaryRequest(Request):
     _log = Logger()
     channel: HttpChannel  # type: ignore[assignment]
     site: GatewaySite
-    head: RequestHead
+    head: KnownHead
     body_length: int | None = 0
     body_complete = False
     persistent = True
@@ -62,6 +63,7 @@ class OrdinaryRequest(Request):
     def _enter_tree(self) -> IResource | None:
         """Become what Twisted's resources know, and look for the one that is wanted."""
         Request.__init__(self, self.channel)
+        self.uri, self.clientproto = self.head.target, b"HTTP/" + self.head.version
         for name, value in self.head.fields:
             self.requestHeaders.addRawHeader(name, value)
         self.parseCookies()

@@ -17,13 +17,11 @@ from slime.errors import BadMessage, ErrorCode
 from slime.http.body import encode_chunk, last_chunk
 from slime.http.head import (
     Fields,
-    RequestHead,
     ResponseHead,
     ResponseStart,
     response_start,
     rest_of_head,
     serialise_response_head,
-    stays_open,
     tokens,
 )
 from slime.http.trace import identified
@@ -31,6 +29,7 @@ from slime.hub.answers import Answer, Answered, Trouble, answer_for
 from slime.hub.ordinary import NO_BODY, Buffering, OrdinaryRequest
 
 if TYPE_CHECKING:
+    from slime.http.known import KnownHead
     from slime.hub.channel import HttpChannel
     from slime.hub.switch import Successor
 
@@ -67,7 +66,6 @@ class StreamedRequest(OrdinaryRequest):
     """One request on an :class:`~slime.hub.channel.HttpChannel`.
 
     :ivar expectant: does the application hold the body back until somebody asks for it (``Expect: 100-continue``)?
-    :ivar upgrading: does ``Connection`` speak of an upgrade?
     :ivar patient: may the body pause for as long as it likes?
     :ivar receiver: who takes the body.
     :ivar answer_bytes: bytes of response body written so far.
@@ -77,7 +75,6 @@ class StreamedRequest(OrdinaryRequest):
     _log = Logger()
     receiver: BodyReceiver | None = None
     expectant = False
-    upgrading = False
     patient = False
     answer_started = False
     answer_bytes = 0
@@ -94,17 +91,15 @@ class StreamedRequest(OrdinaryRequest):
 
     # -- the channel's side ---------------------------------------------------------------------------------------
 
-    def begin(self, head: RequestHead, body_length: int | None) -> None:
+    def begin(self, head: KnownHead, body_length: int | None) -> None:
         """The head is complete: find the resource and start it."""
         self.head = head
         self.body_length = body_length
-        self.method, self.uri, self.clientproto = head.method, head.target, b"HTTP/" + head.version
-        self.path = head.target.partition(b"?")[0]
-        options = tokens(head.fields, b"connection")
-        self.persistent = stays_open(head.version, options)
-        self.upgrading = b"upgrade" in options
-        if body_length != 0 and head.version == b"1.1":
-            self.expectant = b"100-continue" in tokens(head.fields, b"expect") and not self.channel.body_begun()
+        meaning = head.meaning
+        self.method, self.path = head.method, meaning.path
+        self.persistent = meaning.persistent
+        if meaning.hesitant:
+            self.expectant = not self.channel.body_begun()
         try:
             self._start()
         except Exception:
@@ -115,10 +110,10 @@ class StreamedRequest(OrdinaryRequest):
         resource = self.site.resource
         if not IStreamedResource.providedBy(resource):
             resource = self._enter_tree()
-        if IStreamedResource.providedBy(resource):
-            resource.render_stream(self)
-        else:
-            self.receiver = Buffering(self)
+            if not IStreamedResource.providedBy(resource):
+                self.receiver = Buffering(self)
+                return
+        resource.render_stream(self)
 
     def _give_up(self) -> None:
         """Answer for a resource that raised; who has taken the request hears that it is over."""

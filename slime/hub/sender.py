@@ -8,9 +8,10 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
 from slime.http.forwarding import Peer
-from slime.http.route import UNKNOWN, TrustedProxies, canonical_address, read_route
+from slime.http.route import UNKNOWN, Route, TrustedProxies, canonical_address, read_route
 
 if TYPE_CHECKING:
+    from slime.http.known import KnownHead
     from slime.hub.request import StreamedRequest
 
 __all__ = ["introduce", "known_address"]
@@ -35,16 +36,24 @@ def introduce(request: StreamedRequest, proxies: TrustedProxies) -> Peer:
     """Who sent a request, for the fields that say so to its upstream.
 
     If it came from a trusted proxy that names the application, the application is from then on the request's client.
+    From anybody else's connection all requests are his, and the connection remembers it.
     """
     channel = request.channel
-    if channel.sender is not None:
-        return channel.sender
     address = getattr(channel.peer, "host", UNKNOWN)
     scheme = "https" if request.isSecure() else "http"
     if not proxies.include_sender(address):
         channel.sender = Peer(address, scheme)
         return channel.sender
-    route = read_route(request.head.fields, proxies)
+    route = _told_by(request.head, proxies)
     if route.client:
         request.client = _tcp_address(route.client, route.port)
     return Peer(address, scheme, route)
+
+
+def _told_by(head: KnownHead, proxies: TrustedProxies) -> Route:
+    """What a head says of the way, concluded once for each head."""
+    conclusions = head.meaning.conclusions
+    route: Route | None = conclusions.get(proxies)
+    if route is None:
+        route = conclusions[proxies] = read_route(head.fields, proxies)
+    return route

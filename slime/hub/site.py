@@ -15,6 +15,7 @@ from twisted.web.http import datetimeToString
 from twisted.web.server import Site
 
 from slime.direct import Corks
+from slime.http.known import KnownHeads
 from slime.hub.answers import Answered
 from slime.hub.channel import ChannelLimits, HttpChannel
 from slime.hub.refusing import Refused, TurnedAway
@@ -38,6 +39,7 @@ class GatewaySite(Site):
     """A :class:`~twisted.web.server.Site` whose connections are :class:`HttpChannel`.
 
     :ivar connections: the open connections, less those that became an agent's link.
+    :ivar heads: reads the heads of their requests.
     :ivar draining: set at shutdown; answers say that the connection will be closed after them, and it is.
     :ivar closing: set a little later; connections close after the answer in progress, whatever it has said.
     :ivar answered: told of every request that was answered before anybody took it.
@@ -61,6 +63,7 @@ class GatewaySite(Site):
     ) -> None:
         super().__init__(resource, requestFactory=StreamedRequest, reactor=reactor)
         self.limits = limits
+        self.heads = KnownHeads(limits.head)
         self.seconds = reactor.seconds
         self.answered = answered
         self.later = partial(reactor.callLater, 0)

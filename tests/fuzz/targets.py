@@ -9,6 +9,7 @@ from slime.errors import BadMessage, LocalProtocolError, RemoteProtocolError
 from slime.http.body import are_trailers, encode_chunk, last_chunk
 from slime.http.forwarding import Peer, UpstreamAddress, rewrite_for_upstream, upstream_fields
 from slime.http.head import (
+    DEFAULT,
     HeadLimits,
     RequestHead,
     ResponseHead,
@@ -17,6 +18,7 @@ from slime.http.head import (
     serialise_request_head,
     serialise_response_head,
 )
+from slime.http.known import KnownHeads
 from slime.http.parser import RequestParser
 from slime.testing import TunnelPair
 from slime.tunnel import Data, End, Frame, Head, Started, TunnelConnection
@@ -27,6 +29,7 @@ __all__ = ["TARGETS", "FoundError"]
 
 FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 WIDE = HeadLimits(head_bytes=80 * 1024, fields=300, target_bytes=80 * 1024)  # a hop adds to what it has accepted
+KNOWN = KnownHeads(DEFAULT)
 METHODS = (b"GET", b"HEAD", b"POST", b"CONNECT")
 
 
@@ -53,14 +56,26 @@ def verdict(reading: Reading) -> tuple[list[Message], bool]:
 
 
 def requests(data: bytes) -> None:
-    """Cuts do not matter, nothing but :class:`BadMessage` is raised, and what is let through is sent on whole."""
+    """Neither cuts nor what came before matters, nothing but :class:`BadMessage` is raised, and what is let through is
+    sent on whole."""
     pieces, stream = cut_up(data)
     whole = verdict(read_requests([stream]))
+    for _ in range(2):
+        expect(verdict(read_with_memory(stream)) == whole, "what came before matters", stream)
     expect(verdict(read_requests(pieces)) == whole, "cuts matter", pieces)
     if len(stream) < 400:
         expect(verdict(read_requests([bytes([byte]) for byte in stream])) == whole, "single bytes matter", stream)
     for message in whole[0]:
         check_request(message)
+
+
+def read_with_memory(stream: bytes) -> Reading:
+    """The same by a parser that has seen the heads of all inputs so far."""
+    reading = read_requests([stream], RequestParser(read=KNOWN.read))
+    for message in reading.messages:
+        method, target, version = message.head.method, message.head.target, message.head.version
+        message.head = RequestHead(method, target, version, message.head.fields)
+    return reading
 
 
 def check_request(message: Message) -> None:
