@@ -140,8 +140,7 @@ class Exchange:
     _stream_id = _unread = 0
 
     def __init__(self, request: StreamedRequest, keeper: ExchangeKeeper, request_id: bytes, wishes: Wishes) -> None:
-        self.request = request
-        self.request_id = request_id
+        self.request, self.request_id = request, request_id
         self.wishes = wishes
         self.length = request.body_length
         self.ticket = Ticket(self, wishes.scope, scope_path(request.path))
