@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 from collections.abc import Iterator
@@ -43,8 +44,10 @@ class SeedAgent(Thread):
     def stop(self) -> None:
         """Ask for no more."""
         self._stopped = True
-        if self._link.sock is not None:
-            self._link.sock.shutdown(socket.SHUT_RDWR)
+        waiting = self._link.sock
+        if waiting is not None:
+            with contextlib.suppress(OSError):  # the thread has just closed it of itself
+                waiting.shutdown(socket.SHUT_RDWR)
         self.join(5)
 
     def _serve_one(self) -> None:
