@@ -23,6 +23,7 @@ from slime.options import SettingsOptions, refuse, words_of
 from slime.process import run_service
 from slime.reactor import install
 from slime.reference import help_text
+from slime.sources import as_typed, shown
 
 __all__ = ["main"]
 
@@ -70,7 +71,7 @@ def _unknown(words: Words) -> str:
     known = {command[depth] for command in COMMANDS if len(command) > depth and command[:depth] == words[:depth]}
     near = difflib.get_close_matches(words[-1], known, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    return f"there is no command {words[-1]!r}{hint} (slime --help lists them)"
+    return f"there is no command {shown(words[-1])}{hint} (slime --help lists them)"
 
 
 def _overview(words: Words, rest: Sequence[str]) -> None:
@@ -78,7 +79,7 @@ def _overview(words: Words, rest: Sequence[str]) -> None:
     if rest == ["--version"]:
         _show_version()
     elif set(rest) - {"--help", "-h"}:
-        refuse(" ".join(["slime", *words]), f"{rest[0]}: a command is missing (slime --help lists them)")
+        refuse(" ".join(["slime", *words]), f"{as_typed(rest[0])}: a command is missing (slime --help lists them)")
     else:
         listed = [row for row in commands.COMMANDS if row.words[: len(words)] == words]
         lines = [f"  {row.name:<22}{row.about}" for row in listed]
@@ -151,7 +152,7 @@ def _completion(arguments: Sequence[str]) -> None:
 def _version(arguments: Sequence[str]) -> None:
     strange = [argument for argument in arguments if argument not in ("--help", "-h")]
     if strange:
-        refuse(commands.VERSION.name, f"{strange[0]!r}: nothing was expected here")
+        refuse(commands.VERSION.name, f"{shown(strange[0])}: nothing was expected here")
     elif arguments:
         sys.stdout.write(f"{help_text(commands.VERSION, 110)}\n")
     else:

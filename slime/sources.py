@@ -33,8 +33,8 @@ from slime.values import PATH
 from slime.yamlfile import pairs_in
 
 __all__ = [
-    "ALL_SETTINGS", "SettingError", "flags_of", "load_admin", "load_agent", "load_hub", "load_register", "load_status",
-    "with_files",
+    "ALL_SETTINGS", "SettingError", "as_typed", "flags_of", "load_admin", "load_agent", "load_hub", "load_register",
+    "load_status", "shown", "with_files",
 ]  # fmt: skip
 
 #: Read from the home directory when no file is named and it exists.
@@ -143,9 +143,8 @@ def _following(rest: deque[str], flag: str, setting: Setting) -> str:
 
 def _stray(argument: str, known: Iterable[str]) -> str:
     if argument.startswith("-"):
-        name = argument if argument.isprintable() and len(argument) <= SHOWN else _shown(argument)
-        return f"{name}: there is no such option{_nearest(argument, known)} (--help lists them)"
-    return f"{_shown(argument)}: an option was expected here; each starts with -- (--help lists them)"
+        return f"{as_typed(argument)}: there is no such option{_nearest(argument, known)} (--help lists them)"
+    return f"{shown(argument)}: an option was expected here; each starts with -- (--help lists them)"
 
 
 # -- the YAML file --------------------------------------------------------------------------------------
@@ -166,7 +165,7 @@ def read_file(path: Path, settings: Iterable[Setting]) -> dict[str, Found]:
     found: dict[str, Found] = {}
     for key, value in _read_pairs(path):
         setting = known.get(_folded(key))
-        where = f"{_shown(key)} in {path}"
+        where = f"{shown(key)} in {path}"
         if setting is None:
             names = [name for row in known.values() for name in _spellings(row)]
             raise SettingError(f"{where}: there is no such setting{_nearest(key, names)}")
@@ -299,11 +298,16 @@ def _parsed(setting: Setting, found: Found, text: str) -> Any:
     try:
         return setting.kind.parse(text)
     except ValueError as error:
-        says = ":" if setting.kind.private else f" says {_shown(text)}, which is"
+        says = ":" if setting.kind.private else f" says {shown(text)}, which is"
         raise SettingError(f"{setting.key}: {found.where}{says} {error}") from None
 
 
-def _shown(text: str) -> str:
+def as_typed(word: str) -> str:
+    """A word of the command line fit for a message: as it is, if that can be."""
+    return word if word.isprintable() and len(word) <= SHOWN else shown(word)
+
+
+def shown(text: str) -> str:
     """Text fit for a message: short, and without the password of a URL."""
     text = re.sub(r"//.*@", "//...@", text)
     return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}...")

@@ -234,6 +234,14 @@ class RevocationTests(AdminCase):
         self.assertEqual((answer.status, "stays void" in answer.data["detail"]), (500, True))
         self.assertEqual(hub.get("revocations"), {"token_ids": ["one"]})
 
+    def test_remark_that_is_no_utf8(self) -> None:
+        """A token is taken out from under it, and the remark stays."""
+        self.state.mkdir(parents=True)
+        Path(self.state, "revoked").write_bytes(b"# Andr\xe9\none\ntwo\n")
+        hub = self.start()
+        self.assertEqual(hub.act("revocations/one", "DELETE").status, 200)
+        self.assertEqual(Path(self.state, "revoked").read_bytes(), b"# Andr\xe9\ntwo\n")
+
     def test_strange_file(self) -> None:
         """Better no hub than one that lets in who is to stay out."""
         self.state.mkdir(parents=True)

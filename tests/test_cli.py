@@ -112,6 +112,16 @@ class WordTests(Case):
         for arguments, strange in ((("version", "extra"), "extra"), (("--json", "version"), "--json")):
             self.assertEqual(self.refused(*arguments), f"slime version: {strange!r}: nothing was expected here")
 
+    def test_strange_words(self) -> None:
+        """A complaint is one short line that can be shown, whatever was typed for a command."""
+        for strange in ("\x1b[2J", "a\nb", "\ud800", "9" * 5000):
+            for arguments in (
+                (strange,), ("hub", strange), (f"--{strange}",), ("hub", f"--{strange}"), ("version", strange),
+                ("hub", "run", "--secret=s", "--listen", f"tcp:{strange}"),
+            ):  # fmt: skip
+                line = self.refused(*arguments)
+                self.assertTrue(line.isprintable() and len(line) < 200, line)
+
     def test_help(self) -> None:
         """Each command explains its options."""
         for row in COMMANDS:

@@ -314,7 +314,7 @@ class PipeliningTests(AgentTestCase):
         self.assertIn(b"good", self.app.received)
         self.assertTrue(self.app.received.endswith(b"\r\n\r\nbad"))
 
-    def test_cut_without_one_before(self) -> None:
+    def test_cut_as_its_framing_asks(self) -> None:
         """The end of the connection must not look like the end of the answer; if it cannot, nothing of it is lost."""
         for version, length, unsent, ended in (
             (b"1.1", None, 0, "half-closed"),

@@ -119,3 +119,7 @@ class CrowdTests(SynchronousTestCase):
             dispatcher.offer(other)
             dispatcher.release(other)
             self.assertGreater(looked.call_count, 0)
+            dispatcher.release(running)
+            looked.reset_mock()
+            dispatcher.release(held)
+            self.assertEqual(looked.call_count, 0)

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from slime.errors import ErrorCode
-from slime.hub.dispatch import Dispatcher
+from slime.hub.dispatch import TOO_LATE, Dispatcher
 from slime.hub.seats import Assignment, Balance, Decision, Revocation, Rights, Seat, Ticket
 from slime.tunnel.connection import DEFAULT_LIMITS
 
@@ -425,16 +425,28 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.asked: list[Ticket] = []
 
     def performed(self, made: list[Decision]) -> None:
-        for one in made:
+        for at, one in enumerate(made):
             if isinstance(one, Revocation):
                 assert one.ticket in self.placed
                 assert one.ticket not in self.asked, "asked twice"
                 self.asked.append(one.ticket)
                 continue
             fitting = [other for other in self.queue if one.seat.rights.permit(other.scope, other.path)]
-            assert fitting[0] is one.ticket, "not the oldest ticket that the slot can serve"
+            for older in fitting[: fitting.index(one.ticket)]:
+                assert one.ahead, "not the oldest ticket that the slot can serve"
+                assert self.far_too_late(older, one.seat, made[at:]), "not the oldest that can be sent ahead"
             self.queue.remove(one.ticket)
             self.placed.append(one.ticket)
+
+    def far_too_late(self, one: Ticket, there: Seat, later: list[Decision]) -> bool:
+        """Would another agent have begun it so much sooner that it had better wait, before ``later`` was decided?"""
+
+        def start(seat: Seat) -> float:
+            tickets = len(seat.tickets) - sum(isinstance(one, Assignment) and one.seat is seat for one in later)
+            return tickets * (seat.service_time or 0.0) / seat.slots + seat.rtt / 2
+
+        able = [seat for seat in self.seats if seat.slots and seat.rights.permit(one.scope, one.path)]
+        return any(start(there) > TOO_LATE * start(seat) for seat in able)
 
     def forget(self, one: Ticket) -> None:
         self.placed.remove(one)
@@ -545,3 +557,14 @@ class DispatcherStateTests(SynchronousTestCase):
 
     def test_model(self) -> None:
         run_state_machine_as_test(DispatcherMachine)
+
+    def test_sent_ahead_past_an_older_one(self) -> None:
+        """It would start much later there than where the older one waits for."""
+        model = DispatcherMachine()
+        model.start()
+        for want in (("/", None), ("/", None), ("/", None), ("/", "chat")):
+            model.arrive(want)
+        model.join(ANY, slots=1, prefetch=0, rtt=0.0)
+        model.join(CHAT, slots=1, prefetch=1, rtt=0.05)
+        self.assertEqual([one.order for one in model.queue], [3])
+        self.assertEqual([one.order for one in model.seats[1].tickets], [2, 4])

@@ -74,6 +74,18 @@ class OrdinaryResourceTests(TreeTestCase):
         self.app.send(request(b"/") * 3 + request(b"/nowhere") + request(b"/"))
         self.assertEqual([response.status for response in self.app.responses()], [200, 200, 200, 404, 200])
 
+    def test_what_the_tree_sees(self) -> None:
+        """A resource may choose its child by more than the path."""
+        seen: list[Any] = []
+
+        def choose(path: bytes, request: Any) -> Resource:
+            seen.append((path, request.uri, request.clientproto))
+            return Page(lambda request: b"")
+
+        self.patch(self.root, "getChild", choose)
+        self.app.send(request(b"/any?x=1"))
+        self.assertEqual(seen, [(b"any", b"/any?x=1", b"HTTP/1.1")])
+
     def test_what_the_resource_sees(self) -> None:
         seen: list[Any] = []
 

@@ -619,6 +619,14 @@ class LivenessTests(SynchronousTestCase):
             self.wire.settle()
         self.assertTrue(self.wire.client.alive and self.wire.server.alive)
 
+    def test_silence_is_counted_anew_after_a_sleep(self) -> None:
+        """What came last came before this process slept, which says nothing of the peer."""
+        self.wire.clock.advance(100)
+        self.wire.clock.advance(10)
+        self.assertTrue(self.wire.client.alive and self.wire.server.alive)
+        self.wire.clock.pump([10, 10])
+        self.assertFalse(self.wire.client.alive or self.wire.server.alive)
+
     def test_round_trip(self) -> None:
         wire = Wire().settle()
         wire.client.established(10)

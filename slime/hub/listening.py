@@ -75,8 +75,9 @@ def check_port(description: str) -> None:
 
 
 def cannot_listen(failure: Failure) -> CannotListenError:
-    """Why an endpoint does not listen, as Twisted says it; of a UNIX socket in a folder that is not to be had, it does
-    not.
+    """Why an endpoint does not listen, always as Twisted says it of TCP ports.
+
+    For a UNIX socket Twisted takes a lock first, and passes on what the system says if there is no folder for that.
 
     :raises Exception: it is no such reason.
     """

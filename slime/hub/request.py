@@ -263,7 +263,10 @@ class StreamedRequest(OrdinaryRequest):
         Who was too slow to read it is not waited for. Requests that nobody had taken go into the access log here.
         """
         if self.answer_started or self.startedWriting:
-            super().answer_abort() if trouble.code is ErrorCode.TOO_SLOW else self.answer_abort()
+            if trouble.code is ErrorCode.TOO_SLOW:
+                super().answer_abort()
+            else:
+                self.answer_abort()
             return
         answer = answer_for(trouble, self.head, request_id)
         if self.receiver is None:

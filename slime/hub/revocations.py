@@ -69,8 +69,9 @@ class Revocations(Container[str]):
         """
         if token_id not in self._ids:
             return False
-        lines = self.path.read_text("utf-8").splitlines() if self.path.exists() else []
-        self._replace([line for line in lines if line.strip() != token_id])
+        # Remarks are kept as they are, whatever they are written in.
+        text = content_of(self.path, LARGEST).decode("utf-8", "surrogateescape") if self.path.exists() else ""
+        self._replace([line for line in text.splitlines() if line.strip() != token_id])
         del self._ids[token_id]
         return True
 
@@ -92,7 +93,7 @@ class Revocations(Container[str]):
         fresh = self.path.with_name(f"{self.path.name}.new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
+            file.write("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(descriptor)
         fresh.replace(self.path)

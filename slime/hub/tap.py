@@ -16,7 +16,7 @@ from slime.options import SettingsOptions, refuse
 from slime.pem import certificates_in
 from slime.process import supervised
 from slime.settings import HubConfig
-from slime.sources import load_hub
+from slime.sources import load_hub, shown
 from slime.state import state_dir
 
 __all__ = ["Options", "makeService"]
@@ -68,7 +68,8 @@ def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "l
                 reason = f"cannot read {problem.filename}: {problem.strerror}"
             refuse(
                 HUB_RUN.name,
-                f"{setting}: {description!r} makes no endpoint: {reason}; write one like tcp:8080:interface=127.0.0.1",
+                f"{setting}: {shown(description)} makes no endpoint: {reason}; "
+                "write one like tcp:8080:interface=127.0.0.1",
             )
 
 

@@ -84,10 +84,14 @@ class Wire:
         self.socket.close()
 
     def reset(self) -> None:
-        """Close the connection with a reset, as soon as the other kernel has all that was sent."""
+        """Close the connection with a reset, as soon as the other kernel has all that was sent.
+
+        :raises BrokenError: it does not take it.
+        """
         end = monotonic() + DEADLINE
-        while any(fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4))) and monotonic() < end:
-            continue
+        while any(fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4))):
+            if monotonic() > end:
+                raise BrokenError("what was sent has not been acknowledged")
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.socket.close()
 
