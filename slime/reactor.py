@@ -46,7 +46,7 @@ if hasattr(select, "epoll"):
                     self._log.failure("an event of {selectable} could not be handled", selectable=selectable)
 
         def _read(self, selectable: Any) -> None:
-            """Nearly every event is just this."""
+            """Nearly every event is just this. (Whoever has no descriptor any more is no selectable any more.)"""
             try:
                 why = selectable.doRead()
             except Exception as error:

@@ -140,12 +140,26 @@ class CorkTests(SynchronousTestCase):
         self.assertEqual(self.sent, [b"a", b"b"])
 
     def test_dropped(self) -> None:
+        """Nothing is sent any more, whoever is to send it."""
         def work() -> None:
             self.cork.write(b"a")
             self.cork.drop()
 
         self.corks.during(work)
+        self.cork.turn_to(self.sent.append)
+        self.cork.write(b"b")
         self.assertEqual(self.sent, [])
+
+    def test_turned(self) -> None:
+        """What has been collected is sent by whoever is to send now."""
+        others: list[bytes] = []
+
+        def work() -> None:
+            self.cork.write(b"a")
+            self.cork.turn_to(others.append)
+
+        self.corks.during(work)
+        self.assertEqual((self.sent, others), ([], [b"a"]))
 
     def test_failed_work(self) -> None:
         """What was written before the failure is out, and the next piece of work starts afresh."""

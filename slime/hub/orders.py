@@ -1,4 +1,4 @@
-"""What an application orders by the head of a request. Pure.
+"""What an application orders by the head of a request.
 
 All of it follows from the head alone, so it is concluded once for a head that is remembered
 (:mod:`slime.http.known`), however often that comes.
