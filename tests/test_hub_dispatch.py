@@ -273,6 +273,13 @@ class PrefetchTests(SynchronousTestCase):
         self.dispatcher.started(held)
         self.assertFalse(held.asked)
 
+    def test_asked_back_from_one_that_nobody_knows(self) -> None:
+        """An agent that has finished nothing yet may need any time for what it runs; a free slot is a free slot."""
+        new, other = self.busy_seat(), self.busy_seat(prefetch=0)
+        held = ticket()
+        self.assertEqual(self.dispatcher.enqueue(held), [Assignment(held, new, ahead=True)])
+        self.assertEqual(self.dispatcher.release(next(iter(other.tickets))), [Revocation(held, new)])
+
     def test_asked_once_for_each_free_slot(self) -> None:
         seat, free = self.busy_seat(service_time=1.0, rtt=4.0), self.busy_seat(prefetch=0, service_time=9.0)
         for _ in range(4):

@@ -9,6 +9,7 @@ from OpenSSL import SSL
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.server import Site
 
+from slime.errors import ErrorCode
 from slime.hub.channel import ChannelLimits
 from tests.certificates import self_signed
 from tests.hub_fixture import Application, Hub, HubTestCase, MemoryTransport, Response, Wanted, read_responses, request
@@ -142,6 +143,16 @@ class TlsTests(HubTestCase):
         self.app.send(b"nonsense\r\n\r\n", request(), b"nonsense")
         self.assertEqual([response.status for response in self.app.responses()], [400])
         self.assertEqual(self.agent.streams, {})
+
+    def test_cut_short(self) -> None:
+        """TLS keeps what is written for a turn; it is the application's all the same if the answer breaks off then."""
+        self.app.send(request())
+        self.agent.started()
+        self.agent.head(b"200 OK", 9)
+        self.agent.data(b"bad")
+        self.agent.confirm(code=ErrorCode.UPSTREAM_BROKE)
+        [response] = self.app.responses()
+        self.assertEqual((response.body, response.complete), (b"bad", False))
 
     def test_leaving(self) -> None:
         self.app.send(request())

@@ -234,7 +234,8 @@ class Dispatcher:
                     continue
                 place = sum(1 for one in seat.tickets if not one.asked) - seat.slots
                 if place > 0:
-                    mean = seat.service_time or 0.0
+                    # Nobody knows yet how long one takes that has finished nothing.
+                    mean = math.inf if seat.service_time is None else seat.service_time
                     yield mean * (1 + (place - 1) / seat.slots) - seat.rtt - free.rtt / 2, ticket
 
     def _ask(self, ticket: Ticket) -> None:

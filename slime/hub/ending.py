@@ -56,9 +56,10 @@ class Endable:
         """The answer in progress will never be complete, and has said where it should have ended.
 
         To cut the connection destroys what the kernel has not got rid of. So if there is such, the connection closes
-        behind it all: too early for this answer, which says so as well.
+        behind it all: too early for this answer, which says so as well. Of what TLS has not yet given to the kernel
+        nobody knows.
         """
-        if self.outlet.is_under_way():
+        if self.isSecure() or self.outlet.is_under_way():
             self.close_gently(unread=True)
         else:
             self.abortConnection()
