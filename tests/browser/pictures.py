@@ -10,6 +10,7 @@ import math
 import random
 import sys
 import time
+from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Semaphore, Thread
@@ -100,7 +101,7 @@ class Load:
         request = Request(f"http://127.0.0.1:{self._port}{random.choice(PATHS)}", body, {"Slime-Block": "1"})
         try:
             urlopen(request, timeout=120).read()
-        except OSError:
+        except (OSError, HTTPException):
             self.lost += 1  # an agent dies for one of the pictures
         finally:
             self._places.release()
