@@ -31,11 +31,7 @@ class DirectWriter:
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self._connection: Any = transport if isinstance(transport, Connection) else None
-        self._send = None
-        if self._connection is not None:
-            self._send = transport.socket.send
-            # Python looks up what a class has for its instances thrice as slowly as what they have themselves.
-            transport.dataBuffer = transport.dataBuffer
+        self._send = None if self._connection is None else transport.socket.send
 
     def write(self, data: bytes) -> None:
         """Send bytes."""

@@ -168,7 +168,7 @@ class TunnelProtocolMixin(HardenedWebSocket):
         if self.tunnel.chatter != self._counted:
             self._count_control()
             frames = self._without_pongs(frames)
-        if self.tunnel.pending():
+        if self.tunnel.pending:
             self.schedule_flush()
         if frames:
             self.frames_received(frames)

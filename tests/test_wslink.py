@@ -62,6 +62,7 @@ class ScriptedTunnel:
         self.controls.clear()
         return message or None
 
+    @property
     def pending(self) -> bool:
         return bool(self.controls or self.bodies)
 

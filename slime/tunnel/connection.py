@@ -54,15 +54,13 @@ class TunnelConnection:
     to send and then takes messages until there are none. Nothing here calls back.
 
     :ivar role: which end this is.
-    :ivar consumed: to be told what was used of DATA received; :meth:`slime.tunnel.streams.Streams.consumed`.
-    :ivar pending: tells whether :meth:`next_message` would give a message to a socket that takes bodies.
     :ivar chatter: frames received so far that were about the link, or led to no event, or were of no known type, for
         an adapter that limits their rate and may count others in.
     """
 
     __slots__ = (
         "_handshake", "_limits", "_outbox", "_pressed", "_receivers", "_senders", "_streams", "_terms", "chatter",
-        "consumed", "pending", "role",
+        "role",
     )  # fmt: skip
 
     def __init__(self, role: Role, limits: TunnelLimits = DEFAULT_LIMITS) -> None:
@@ -73,7 +71,6 @@ class TunnelConnection:
         self._handshake = Handshake(role, self._send_plain, self._link_up)
         self._terms = self._handshake.terms
         self._streams = Streams(role, self._outbox, self._terms)
-        self.consumed, self.pending = self._streams.consumed, self._outbox.pending
         self._senders, self._receivers = self._handshake.senders, self._handshake.receivers
         self._pressed = 0
 
@@ -104,6 +101,11 @@ class TunnelConnection:
         if self.chatter - chatter > self._limits.chatter:
             raise RemoteProtocolError("too many control frames in one message")
         return events
+
+    @property
+    def pending(self) -> bool:
+        """Whether :meth:`next_message` would give a message to a socket that takes bodies."""
+        return self._outbox.pending
 
     def next_message(self, data: bool = True) -> bytes | None:
         """The next message to send, or ``None`` when nothing may go.
@@ -171,6 +173,14 @@ class TunnelConnection:
         credit = terms.prefetch_credit if prefetch else terms.credit
         streams.begin(frame, Window(terms.window), Sending(stream_id, credit, length or None))
         return stream_id
+
+    def consumed(self, stream_id: int, size: int) -> int:
+        """This end has used ``size`` bytes of DATA it received, so that the peer may send more.
+
+        :returns: the credit that the peer is granted for them now, mostly 0.
+        :raises LocalProtocolError: that is more than it received.
+        """
+        return self._streams.consumed(stream_id, size)
 
     def resize(self, stream_id: int, window: int) -> None:
         """Let ``window`` bytes of the stream be under way from now on; it may grow and shrink."""

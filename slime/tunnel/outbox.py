@@ -40,6 +40,7 @@ class Outbox:
             sending.scheduled = True
             self._ready.append(sending)
 
+    @property
     def pending(self) -> bool:
         """Whether anything may go."""
         return bool(self._control or self._ready)

@@ -91,9 +91,8 @@ class Streams:
                 del self.live[stream_id]
 
     def consumed(self, stream_id: int, size: int) -> int:
-        """This end has used ``size`` bytes of DATA it received, so that the peer may send more.
+        """This end has used bytes it received; the credit that it grants for them now, mostly 0.
 
-        :returns: the credit that the peer is granted for them now, mostly 0.
         :raises LocalProtocolError: that is more than it received.
         """
         stream = self.live.get(stream_id)
