@@ -240,7 +240,7 @@ def client_response_fields(head: ResponseHead, method: bytes = b"GET") -> Fields
 
 def added_fields(agent_id: str, agent_name: str, request_id: bytes) -> Fields:
     """What the hub tells an application about its exchange: who answered it, and its number in the logs."""
-    return [*_answered_by(agent_id, agent_name), (b"Slime-Request-Id", request_id)]
+    return [*_answered_by(agent_id, agent_name), (_NUMBER, request_id)]
 
 
 @lru_cache(maxsize=1024)

@@ -30,6 +30,7 @@ from slime.http.target import is_authority, origin_form, same_authority
 from slime.record import record
 
 __all__ = [
+    "BODILESS",
     "DEFAULT",
     "UNTIL_CLOSE",
     "Fields",
@@ -65,7 +66,8 @@ _OTHER_VERSION = re.compile(TOKEN + rb" [!\"$-~]+ HTTP/[0-9]\.[0-9]\r\n")
 _VERSIONS = {b"%d" % minor: b"1.1" for minor in range(10)} | {b"0": b"1.0"}
 _LENGTHS = frozenset([b"content-length", b"transfer-encoding"])
 _FRAMING = _LENGTHS | {b"host"}
-_BODILESS = frozenset([204, 304])
+BODILESS = frozenset([204, 304])
+"""The statuses of final responses that never have a body (RFC 9112 section 6.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +302,7 @@ def _with_one_length(fields: Fields, framing: Fields) -> tuple[Fields, int]:
 
 
 def _has_no_body(status: int, method: bytes) -> bool:
-    return method == b"HEAD" or status < 200 or status in _BODILESS
+    return method == b"HEAD" or status < 200 or status in BODILESS
 
 
 def response_body_length(head: ResponseHead, method: bytes) -> int | None:
@@ -365,7 +367,7 @@ def field_lines(fields: Fields) -> bytes:
 
     :raises LocalProtocolError: a part holds a line break.
     """
-    return _serialise(b"", fields)[2:-2]
+    return _joined([*map(b": ".join, fields), b""])
 
 
 def _serialise(line: bytes, fields: Fields) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from slime.errors import BadMessage, RemoteProtocolError
 from slime.http.forwarding import client_response_fields
-from slime.http.head import HeadLimits, ResponseHead, ResponseStart, read_response_head, response_start
+from slime.http.head import BODILESS, HeadLimits, ResponseHead, ResponseStart, read_response_head, response_start
 from slime.tunnel import HEAD_LIMIT
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ END_OF_HEAD = b"\r\n\r\n"
 #: What the link lets through. An agent has limits of its own, which are settings; a head that it found acceptable may
 #: be longer by the time it comes here (``A:b`` has become ``A: b``), and to refuse it then would cost the link.
 LIMITS = HeadLimits(head_bytes=HEAD_LIMIT, fields=10_000)
-BODILESS = frozenset({204, 304})
 
 
 def read_head(text: bytes) -> ResponseHead:

@@ -13,7 +13,7 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
-from slime.http.head import Fields, field_values, tokens
+from slime.http.head import BODILESS, Fields, field_values, tokens
 from slime.hub.answers import Trouble
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ if TYPE_CHECKING:
     from slime.hub.request import StreamedRequest
     from slime.hub.site import GatewaySite
 
-__all__ = ["NO_BODY", "Buffering", "OrdinaryRequest", "Pump", "ask_for_body"]
+__all__ = ["Buffering", "OrdinaryRequest", "Pump", "ask_for_body"]
 
 BUFFERED_BODY_LIMIT = 1024 * 1024
 DISCARDED_BODY_LIMIT = 64 * 1024
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-NO_BODY = frozenset({204, 304})
 _BOUNDING = (b"content-length", b"transfer-encoding")
 
 
@@ -77,7 +76,7 @@ class OrdinaryRequest(Request):
     def ordinary_fields(self, headers: Headers) -> Fields:
         """The fields of a response that an ordinary resource has begun, framing included."""
         fields = [(name, value) for name, values in headers.getAllRawHeaders() for value in values]
-        bodiless = self.method == b"HEAD" or self.code in NO_BODY
+        bodiless = self.method == b"HEAD" or self.code in BODILESS
         bounds = [(low, value) for name, value in fields if (low := name.lower()) in _BOUNDING]
         if b"close" in tokens(fields, b"connection") or not (bounds or bodiless):
             self.persistent = False

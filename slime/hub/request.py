@@ -16,6 +16,7 @@ from zope.interface import Interface
 from slime.errors import BadMessage, ErrorCode
 from slime.http.body import encode_chunk, last_chunk
 from slime.http.head import (
+    BODILESS,
     Fields,
     ResponseHead,
     ResponseStart,
@@ -26,7 +27,7 @@ from slime.http.head import (
 )
 from slime.http.trace import identified
 from slime.hub.answers import Answer, Answered, Trouble, answer_for
-from slime.hub.ordinary import NO_BODY, Buffering, OrdinaryRequest
+from slime.hub.ordinary import Buffering, OrdinaryRequest
 
 if TYPE_CHECKING:
     from slime.http.known import KnownHead
@@ -196,7 +197,7 @@ class StreamedRequest(OrdinaryRequest):
         self.channel.outlet.write(start.text + rest_of_head(fields))
 
     def _framing(self, status: int, length: int | None) -> Fields:
-        if self.method == b"HEAD" or status in NO_BODY:
+        if self.method == b"HEAD" or status in BODILESS:
             return []
         self._answer_delimited = length is not None or self.head.version == b"1.1"
         if length is not None:
