@@ -191,16 +191,21 @@ class LoopbackTests(SocketCase):
             self.assertEqual(self.sink.events, HEARD_OK)
             await self.end_connections()
 
+    async def kept_connection(self, server: socket.socket) -> socket.socket:
+        """The upstream's end of a connection that an exchange has left behind."""
+        self.connect_to(f"127.0.0.1:{server.getsockname()[1]}")
+        self.upstream = ScriptedUpstream()
+        self.ask()
+        await self.sink.when(lambda: self.sink.events)
+        kept = server.accept()[0]
+        kept.send(OK)
+        await self.over()
+        return kept
+
     async def test_reset_while_nobody_looked(self) -> None:
         """Nor is one that was reset."""
         with socket.create_server(("127.0.0.1", 0)) as server:
-            self.connect_to(f"127.0.0.1:{server.getsockname()[1]}")
-            self.upstream = ScriptedUpstream()
-            self.ask()
-            await self.sink.when(lambda: self.sink.events)
-            stale = server.accept()[0]
-            stale.send(OK)
-            await self.over()
+            stale = await self.kept_connection(server)
             stale.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
             stale.close()
             self.ask(b"POST")
@@ -233,13 +238,7 @@ class LoopbackTests(SocketCase):
     async def ask_over_closed(self, *, orderly: bool) -> None:
         """Ask over a kept connection that the upstream has closed in this very turn."""
         with socket.create_server(("127.0.0.1", 0)) as server:
-            self.connect_to(f"127.0.0.1:{server.getsockname()[1]}")
-            self.upstream = ScriptedUpstream()
-            self.ask()
-            await self.sink.when(lambda: self.sink.events)
-            stale = server.accept()[0]
-            stale.send(OK)
-            await self.over()
+            stale = await self.kept_connection(server)
             if orderly:
                 stale.recv(65536)
             first = set(self.client._connections)
