@@ -6,6 +6,7 @@ import asyncio
 import selectors
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -211,12 +212,13 @@ class SharedFleetTestCase(SlimeTestCase):
 
     def tearDown(self) -> None:
         self.provider.hang_up()
-        after = self.ask(b"GET /afterwards", b"Slime-Block: 1")
-        # Hanging up on a request before the agent has heard that its application left may make the agent repeat it.
-        while self.provider.serve(b"free").request.target != b"/afterwards":
-            continue
-        self.assertEqual(after.response().body, b"free")
-        after.close()  # trial does what addCleanup asks for before tearDown
+        with closing(self.ask(b"GET /afterwards", b"Slime-Block: 1")) as after:  # cleanups have been run by now
+            # Hanging up on a request before the agent has heard that its application left may make the agent repeat
+            # it. It is left alone: the agent ends it when it has heard.
+            while (served := self.provider.next()).request.target != b"/afterwards":
+                continue
+            served.answer(b"free")
+            self.assertEqual(after.response().body, b"free")
         self.provider.hang_up()
 
     def ask(self, start: bytes, *lines: bytes, body: bytes | None = None) -> Application:
