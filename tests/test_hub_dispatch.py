@@ -544,6 +544,15 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.performed(self.dispatcher.release(one))
         self.place(one)
 
+    @precondition(lambda self: self.placed)
+    @rule(data=st.data())
+    def too_late(self, data: st.DataObject) -> None:
+        """Its time is over; it may have been asked for."""
+        one = data.draw(st.sampled_from(self.placed))
+        if not one.begun:
+            self.performed(self.dispatcher.ask_back(one))
+            assert one.asked
+
     @invariant()
     def nothing_lost_or_doubled(self) -> None:
         assert self.dispatcher.waiting == len(self.queue)

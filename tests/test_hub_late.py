@@ -11,7 +11,7 @@ from slime.direct import Corks
 from slime.errors import ErrorCode
 from slime.hub.doorstep import Doorstep
 from slime.hub.outlet import Outlet
-from slime.tunnel import Head, Hello, Open, Reset, Started
+from slime.tunnel import Head, Hello, Open, Refused, Reset, Revoke, Revoked, Started
 from slime.wslink import CloseCode
 from tests.link_fixture import AgentPeer, MemoryHub, token
 from tests.test_hub_links import OK_HEAD
@@ -76,10 +76,61 @@ class AheadTests(SynchronousTestCase):
         self.assertTrue(ahead.prefetch)
 
     def test_patience(self) -> None:
-        """It waits at the agent as it would at the hub: no longer than it said."""
+        """It waits at the agent no longer than it would at the hub. Only the agent knows whether it has begun."""
         self.hub.clock.advance(3)
-        self.assertTrue(self.app.taken().startswith(b"HTTP/1.1 504 "))
+        self.assertEqual((self.agent.frames(), self.app.taken()), ([Revoke(2)], b""))
+        self.agent.say(Revoked(2))
+        self.timed_out(b"no")
+
+    def timed_out(self, started: bytes) -> None:
+        """The application is told that it was too long, and whether its request has begun."""
+        answer = self.app.taken()
+        self.assertTrue(answer.startswith(b"HTTP/1.1 504 "), answer)
+        self.assertIn(b"\r\nSlime-Error: queue-timeout\r\n", answer)
+        self.assertIn(b"\r\nSlime-Started: %b\r\n" % started, answer)
+
+    def test_begun_at_the_last_moment(self) -> None:
+        """What had begun before the agent was asked for it goes on."""
+        self.agent.say(Head(1, OK_HEAD, 0))
+        self.hub.clock.advance(3)
+        self.agent.say(Started(2))
+        self.hub.clock.advance(60)
+        self.agent.say(Head(2, OK_HEAD, 0))
+        self.assertTrue(self.app.taken().startswith(b"HTTP/1.1 200 "))
+
+    def test_too_late_for_others(self) -> None:
+        """What is over its time goes to nobody else, though somebody is free; its agent refused it, or was lost."""
+        self.hub.clock.advance(3)
+        self.hub.agent(agent_id="idle")
+        self.agent.say(Refused(2, ErrorCode.DRAINING))
+        self.timed_out(b"no")
+
+    def test_lost_when_too_late(self) -> None:
+        """The same; it may have begun."""
+        self.hub.clock.advance(3)
+        self.agent.frames()
+        idle = self.hub.agent(agent_id="idle")
+        self.agent.leave()
+        self.timed_out(b"unknown")
+        self.assertEqual([frame for frame in idle.frames() if isinstance(frame, Open)][1:], [])
+
+    def test_agent_says_nothing(self) -> None:
+        """It is asked once, and has a short time to answer."""
+        self.hub.clock.advance(3)
+        self.hub.clock.advance(1.9)
+        self.assertEqual((self.agent.frames(), self.app.taken()), ([Revoke(2)], b""))
+        self.hub.clock.advance(0.2)
+        self.timed_out(b"unknown")
         self.assertEqual(self.agent.frames(), [Reset(2, ErrorCode.CANCELLED)])
+
+    def test_asked_for_already(self) -> None:
+        """It was wanted elsewhere, and is asked for only once."""
+        self.hub.pool._seats["worker-token/id"].service_time = 5.0
+        self.hub.agent(agent_id="idle")
+        self.hub.clock.advance(3)
+        self.assertEqual(self.agent.frames(), [Revoke(2)])
+        self.agent.say(Revoked(2))
+        self.timed_out(b"no")
 
     def test_begun(self) -> None:
         """What has begun waits no longer, and may take its time."""

@@ -140,6 +140,14 @@ class Dispatcher:
         free = self._choose(self._classes_for(ticket), self._rng)
         return self._call_back(free) if free is not None else []
 
+    def ask_back(self, ticket: Ticket) -> list[Decision]:
+        """Nobody wants the ticket to wait at its agent any longer."""
+        if ticket.asked:
+            return []
+        self._ask(ticket)
+        assert ticket.seat is not None
+        return [Revocation(ticket, ticket.seat)]
+
     def could_serve(self, ticket: Ticket) -> bool:
         """Is an agent connected that may serve this ticket, busy or not?"""
         return bool(self._classes_for(ticket))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from slime.hub.request import StreamedRequest
     from slime.tunnel.frames import Head
 
-__all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wishes"]
+__all__ = ["Exchange", "ExchangePolicy", "Stage", "Started", "StreamLink", "Wishes", "out_of_time"]
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"})
 QUEUED_HIGH = 128 * 1024
@@ -122,13 +122,13 @@ class Exchange:
     :ivar agent_name: the agent that had it last, and ``agent_key`` which one of that name it is.
     :ivar requeues: how often it was given to another agent because one lost or refused it.
     :ivar returns: how often an agent gave it back because it was asked to.
-    :ivar waited: seconds of its patience that were spent before its agent was lost and it had to wait anew.
+    :ivar waited: seconds of its patience spent before it had to wait anew; ``too_late`` when all were, at an agent.
     :ivar answered_at: when the answer's head came, by the pool's clock, as all moments here; 0 means not yet.
     :ivar upgrade: what it asks to switch to, and ``switched`` whether it has; see :mod:`slime.hub.passage`.
     """
 
     upgrade: Upgrade | None = None
-    switched = False
+    switched = too_late = False
     forward_head = b""
     link: StreamLink | None = None
     started = _NOT_STARTED
@@ -298,7 +298,7 @@ class Exchange:
         if not self.over:
             if code.status < 502:
                 code = ErrorCode.UPSTREAM_BROKE
-            self.fail(Trouble(code, detail, [(b"Slime-Started", self.started.value.encode("ascii"))]))
+            self.fail(Trouble(code, detail, _told(self.started)))
 
     def refused(self) -> None:
         """The agent has no slot for the request after all, as it drains; another agent may have one."""
@@ -325,8 +325,7 @@ class Exchange:
             return
         if self.started is _NOT_STARTED and link.was_flushed(self._stream_id):
             self.started = Started.UNKNOWN
-        fields = [(b"Slime-Started", self.started.value.encode("ascii"))]
-        trouble = Trouble(ErrorCode.AGENT_LOST, "", fields)
+        trouble = Trouble(ErrorCode.AGENT_LOST, "", _told(self.started))
         harmless = self.wishes.retry or self.request.method in IDEMPOTENT
         if self.started is _NOT_STARTED or (harmless and self.bytes_in <= self._policy.replay_body):
             self._try_elsewhere(trouble)
@@ -351,13 +350,12 @@ class Exchange:
         return unstarted and self.bytes_in >= max(self._policy.replay_body, UNSTARTED_BODY)
 
     def _try_elsewhere(self, trouble: Trouble, counts: int = 1) -> None:
-        if self._kept is None or self.requeues + counts > self._policy.max_requeues:
-            self.fail(trouble)
+        if self.too_late or self._kept is None or self.requeues + counts > self._policy.max_requeues:
+            self.fail(out_of_time(self) if self.too_late else trouble)
             return
         self.requeues += counts
         self._stage = _WAITING
-        self.started = _NOT_STARTED
-        self.started_at = 0.0
+        self.started, self.started_at = _NOT_STARTED, 0.0
         if not self._keeper.give_elsewhere(self):
             self.fail(trouble)
 
@@ -373,3 +371,13 @@ class Exchange:
             self._stage = _OVER
             self._kept = None
             self._keeper.finished(self)
+
+
+def _told(started: Started) -> Fields:
+    return [(b"Slime-Started", started.value.encode("ascii"))]
+
+
+def out_of_time(exchange: Exchange, detail: str = "") -> Trouble:
+    """It got no slot in the time it had: what its application is told, whether it asked to wait or not."""
+    code = ErrorCode.QUEUE_TIMEOUT if exchange.wishes.block else ErrorCode.ALL_BUSY
+    return Trouble(code, detail, _told(exchange.started))

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from slime.errors import ErrorCode, LocalProtocolError
 from slime.hub.answers import Trouble
 from slime.hub.dispatch import Dispatcher
-from slime.hub.exchange import Exchange
+from slime.hub.exchange import Exchange, Started, out_of_time
 from slime.hub.laggards import Laggards
 from slime.hub.patience import PatienceWheel
 from slime.hub.roster import LinkWatcher, Roster
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Seconds that an agent has to give back a slot that was made free for somebody who did not ask to wait.
 ROOM_PATIENCE = 2.0
+#: Seconds that an agent has to say whether a request whose wait is over has begun there.
+ANSWER_PATIENCE = 2.0
 
 __all__ = ["AgentPool", "PoolLimits", "Tally"]
 
@@ -70,7 +72,7 @@ class AgentPool(Roster):
         self._arrived = clock.seconds() + limits.arrival
         self._admitted: set[Exchange] = set()
         self._pending: dict[Exchange, Deferred[DeferredSemaphore]] = {}
-        self._patience: PatienceWheel[Exchange] = PatienceWheel(clock, _out_of_patience)
+        self._patience: PatienceWheel[Exchange] = PatienceWheel(clock, self._out_of_patience)
         self._idle: Deferred[None] | None = None
         self.laggards = Laggards(clock, self._dispatcher, limits)
 
@@ -121,6 +123,19 @@ class AgentPool(Roster):
         if wishes.block:
             return wishes.patience
         return ROOM_PATIENCE if room else self._arrived - self._clock.seconds()
+
+    def _out_of_patience(self, exchange: Exchange) -> None:
+        """No slot in time. One that was sent ahead may have begun in this very moment: its agent has to say."""
+        ticket = exchange.ticket
+        if ticket.seat is None:
+            exchange.fail(out_of_time(exchange))
+        elif exchange.too_late:
+            exchange.started = Started.UNKNOWN
+            exchange.fail(out_of_time(exchange, "its agent does not say whether it has begun"))
+        else:
+            exchange.too_late = True
+            self._patience.start(exchange, ANSWER_PATIENCE)
+            self._perform(self._dispatcher.ask_back(ticket))
 
     def _assign(self, exchange: Exchange, seat: Seat, ahead: bool = False) -> None:
         if not ahead:
@@ -263,10 +278,6 @@ class AgentPool(Roster):
 
 def _arrival(exchange: Exchange) -> float:
     return exchange.queued_at
-
-
-def _out_of_patience(exchange: Exchange) -> None:
-    exchange.fail(Trouble(ErrorCode.QUEUE_TIMEOUT if exchange.wishes.block else ErrorCode.ALL_BUSY))
 
 
 def _ignore_cancelled(failure: Failure) -> None:

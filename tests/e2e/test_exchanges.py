@@ -6,7 +6,7 @@ import signal
 from itertools import product
 from time import monotonic
 
-from tests.e2e.harness import Application, Served, SharedFleetTestCase, SlimeTestCase
+from tests.e2e.harness import Application, Served, SharedFleetTestCase, SlimeTestCase, shared_fleet
 from tests.e2e.messages import BrokenError
 
 AT_ONCE = 1.0
@@ -226,6 +226,32 @@ class QueueTests(SharedFleetTestCase):
         late = self.ask(b"GET /", b"Slime-Block: 1", b"Slime-Timeout: 0.3s").response()
         self.assertEqual((late.status, late.one(b"slime-error")), (504, b"queue-timeout"))
         self.assertTrue(0.3 <= monotonic() - began < 0.3 + AT_ONCE)
+
+    def test_wait_is_over_at_the_agent(self) -> None:
+        """One that was sent ahead, whose forerunner ends as its time does: answered, or it has never been seen."""
+        running = self.ask(b"GET /first")
+        first = self.provider.next()
+        late = self.ask(b"POST /late", b"Slime-Block: 1", b"Slime-Timeout: 0.3s", body=b"x")
+        self.settle()
+        agent = shared_fleet().agent.child
+        agent.signal(signal.SIGSTOP)
+        self.addCleanup(agent.signal, signal.SIGCONT)
+        first.answer(b"1")
+        self.provider.again(first)
+        late.socket.settimeout(0.6)
+        with self.assertRaises(TimeoutError):
+            late.socket.recv(1)
+        agent.signal(signal.SIGCONT)
+        self.assertEqual(running.response().body, b"1")
+        after = self.ask(b"GET /after", b"Slime-Block: 1")
+        has_begun = self.provider.serve(b"2").request.target == b"/late"
+        answer = late.response()
+        if has_begun:
+            self.assertEqual(answer.body, b"2")
+            self.provider.serve(b"2")
+        else:
+            self.assertEqual((answer.status, answer.one(b"slime-started")), (504, b"no"))
+        self.assertEqual(after.response().body, b"2")
 
     def test_order_and_gap(self) -> None:
         """Waiting requests start in the order of their arrival, each within 5 ms of the end of the one before."""
