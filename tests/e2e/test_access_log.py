@@ -119,6 +119,7 @@ class TerminalTests(SlimeTestCase):
         """Whoever closes the terminal does not leave a hub behind; a signal alone does not end it."""
         process, terminal = pty.fork()
         if not process:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may have ignored it
             environ = {**os.environ, "SLIME_SECRET": self.SECRET, "SLIME_ADMIN": "off"}
             os.execve(sys.executable, [sys.executable, "-m", "slime", "hub", "run", "--listen",
                                        "tcp:0:interface=127.0.0.1"], environ)
