@@ -44,6 +44,7 @@ class ScriptedCall:
     length: int | None
     sink: ResponseSink
     done: list[Any] = field(default_factory=list)
+    has_begun: bool = False
 
     @property
     def request(self) -> RequestHead:
@@ -64,9 +65,14 @@ class ScriptedCall:
     def resume(self) -> None:
         self.done.append("resume")
 
+    def start(self) -> None:
+        """The upstream is connected, and has the request's opening."""
+        self.has_begun = True
+        self.sink.started()
+
     def answer(self, body: bytes = b"hello") -> None:
         """Everything in one turn, as most small answers are."""
-        self.sink.started()
+        self.start()
         self.sink.head(ANSWER, len(body))
         if body:
             self.sink.data(body)

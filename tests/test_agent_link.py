@@ -259,8 +259,10 @@ class ServingTests(LinkCase):
         refused, revoked, waiting = self.hub.open(), self.hub.open(prefetch=True), self.hub.open(prefetch=True)
         self.settle()
         self.hub.send(Revoke(revoked))
+        self.client.calls[0].start()
         self.hub.send(Revoke(running[0]))
-        self.assertEqual(self.said(), [[Refused(refused, ErrorCode.ALL_BUSY)], [Revoked(revoked)]])
+        said = [[Refused(refused, ErrorCode.ALL_BUSY)], [Started(running[0]), Revoked(revoked)]]
+        self.assertEqual(self.said(), said)
         self.call.answer(b"")
         self.call.sink.started()
         self.assertIn(Started(waiting), self.said()[0])

@@ -237,8 +237,19 @@ class SlotTests(OrdinaryCase):
         self.assertEqual(len(self.client.calls), 1)
 
     def test_revoke_too_late(self) -> None:
-        self.opened(1, ahead=True).revoke()
-        self.assertEqual(self.sent(), [])
+        worker = self.opened(1, ahead=True)
+        self.call.start()
+        worker.revoke()
+        self.assertEqual(self.sent(), [Started(1)])
+
+    def test_revoke_while_it_connects(self) -> None:
+        """Nothing of it has reached the upstream: it goes back, and the next one has the slot."""
+        worker = self.opened(1, length=None)
+        worker.body(Data(1, b"early"))
+        self.opened(2, ahead=True)
+        worker.revoke()
+        self.assertEqual((self.sent(), self.client.calls[0].done), ([Revoked(1)], [b"early", "abort"]))
+        self.assertEqual((len(self.client.calls), self.link.forgotten), (2, [1]))
 
     def test_waiting_request_is_abandoned(self) -> None:
         self.opened(1)

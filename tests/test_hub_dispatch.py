@@ -532,9 +532,9 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.performed(self.dispatcher.release(one))
 
     @precondition(lambda self: self.asked)
-    @rule(data=st.data(), begun=st.booleans())
-    def asked_back(self, data: st.DataObject, begun: bool) -> None:
-        """The agent's answer: it has begun, or here it is."""
+    @rule(data=st.data(), begun=st.booleans(), late=st.booleans())
+    def asked_back(self, data: st.DataObject, begun: bool, late: bool) -> None:
+        """The agent's answer: it has begun, or here it is; it may be too late for anything."""
         one = data.draw(st.sampled_from(self.asked))
         if begun:
             self.asked.remove(one)
@@ -542,7 +542,8 @@ class DispatcherMachine(RuleBasedStateMachine):
             return
         self.forget(one)
         self.performed(self.dispatcher.release(one))
-        self.place(one)
+        if not late:
+            self.place(one)
 
     @precondition(lambda self: self.placed)
     @rule(data=st.data())
@@ -552,6 +553,15 @@ class DispatcherMachine(RuleBasedStateMachine):
         if not one.begun:
             self.performed(self.dispatcher.ask_back(one))
             assert one.asked
+            assert not one.wanted
+
+    @precondition(lambda self: self.placed)
+    @rule(data=st.data())
+    def left(self, data: st.DataObject) -> None:
+        """Nobody waits for it any more; its agent has yet to confirm that."""
+        one = data.draw(st.sampled_from(self.placed))
+        self.performed(self.dispatcher.forgo(one))
+        assert not one.wanted
 
     @invariant()
     def nothing_lost_or_doubled(self) -> None:
@@ -560,6 +570,8 @@ class DispatcherMachine(RuleBasedStateMachine):
         assert len(placed) == len(self.placed)
         assert set(placed) == set(self.placed)
         assert {one for one in placed if one.asked} == set(self.asked)
+        assert self.dispatcher._wanted == sum(one.wanted for one in placed)
+        assert not any(one.wanted for one in placed if not one.asked)
 
     @invariant()
     def nobody_waits_for_a_free_slot(self) -> None:

@@ -11,9 +11,11 @@ from slime.direct import Corks
 from slime.errors import ErrorCode
 from slime.hub.doorstep import Doorstep
 from slime.hub.outlet import Outlet
+from slime.hub.seats import Seat
+from slime.hub.terms import PoolLimits
 from slime.tunnel import Head, Hello, Open, Refused, Reset, Revoke, Revoked, Started
 from slime.wslink import CloseCode
-from tests.link_fixture import AgentPeer, MemoryHub, token
+from tests.link_fixture import AgentPeer, AppPeer, MemoryHub, token
 from tests.test_hub_links import OK_HEAD
 from tests.test_hub_outlet import Owner, TransportTestCase
 
@@ -82,12 +84,13 @@ class AheadTests(SynchronousTestCase):
         self.agent.say(Revoked(2))
         self.timed_out(b"no")
 
-    def timed_out(self, started: bytes) -> None:
+    def timed_out(self, started: bytes, text: str = "") -> None:
         """The application is told that it was too long, and whether its request has begun."""
         answer = self.app.taken()
         self.assertTrue(answer.startswith(b"HTTP/1.1 504 "), answer)
         self.assertIn(b"\r\nSlime-Error: queue-timeout\r\n", answer)
         self.assertIn(b"\r\nSlime-Started: %b\r\n" % started, answer)
+        self.assertIn(text.encode(), answer)
 
     def test_begun_at_the_last_moment(self) -> None:
         """What had begun before the agent was asked for it goes on."""
@@ -120,7 +123,7 @@ class AheadTests(SynchronousTestCase):
         self.hub.clock.advance(1.9)
         self.assertEqual((self.agent.frames(), self.app.taken()), ([Revoke(2)], b""))
         self.hub.clock.advance(0.2)
-        self.timed_out(b"unknown")
+        self.timed_out(b"unknown", "No agent became free in time: its agent does not say whether it has begun")
         self.assertEqual(self.agent.frames(), [Reset(2, ErrorCode.CANCELLED)])
 
     def test_asked_for_already(self) -> None:
@@ -147,6 +150,186 @@ class AheadTests(SynchronousTestCase):
         [exchange] = [one for one in self.hub.pool.exchanges if one.ticket.asked]
         self.agent.say(Head(1, OK_HEAD, 0), Started(2))
         self.assertFalse(exchange.ticket.asked)
+
+
+class TooLateTests(SynchronousTestCase):
+    """Requests whose time ends at an agent, among others."""
+
+    def setUp(self) -> None:
+        self.hub = MemoryHub()
+
+    def busy(self, name: str, *scopes: str, prefetch: int = 4) -> AgentPeer:
+        """An agent whose slot is taken, and that takes 5 s for a request."""
+        agent = AgentPeer(self.hub, token(name, scopes=scopes))
+        agent.hello(agent_id=name, prefetch=prefetch)
+        self.hub.app().ask(fields=b"".join(b"Slime-Scope: %b\r\n" % scope.encode() for scope in scopes))
+        agent.frames()
+        agent.say(Started(1))
+        self.seat(name).service_time = 5.0
+        return agent
+
+    def seat(self, name: str) -> Seat:
+        """What the dispatcher knows of an agent."""
+        return self.hub.pool._seats[f"{name}-token/{name}"]
+
+    def waiting(self, *fields: bytes, method: bytes = b"GET") -> AppPeer:
+        """An application that waits."""
+        app = self.hub.app()
+        app.ask(fields=b"".join(field + b"\r\n" for field in (b"Slime-Block: 1", *fields)), method=method)
+        return app
+
+    def late(self, *fields: bytes, method: bytes = b"GET") -> AppPeer:
+        """One that waits for two seconds."""
+        return self.waiting(b"Slime-Timeout: 2", *fields, method=method)
+
+    def told(self, app: AppPeer) -> tuple[bytes, bytes, bytes]:
+        """The status of an error, what it is, and whether the request has begun."""
+        head, _, _ = app.taken().partition(b"\r\n\r\n")
+        start, *lines = head.split(b"\r\n")
+        fields = dict(line.split(b": ", 1) for line in lines)
+        return start.split(b" ")[1], fields[b"Slime-Error"], fields.get(b"Slime-Started", b"")
+
+    def test_who_did_not_ask_to_wait(self) -> None:
+        """May come again if the request has not begun, and only then."""
+        self.hub = MemoryHub(limits=PoolLimits(arrival=2.0))
+        agent = self.busy("agent")
+        self.seat("agent").rtt = 20.0
+        given_back, unknown = self.hub.app(), self.hub.app()
+        for app in (given_back, unknown):
+            app.ask()
+        agent.frames()
+        self.hub.clock.advance(2.2)
+        self.assertEqual(agent.frames(), [Revoke(2), Revoke(3)])
+        agent.say(Revoked(2))
+        self.assertEqual(self.told(given_back), (b"503", b"all-busy", b"no"))
+        self.hub.clock.advance(2.2)
+        self.assertEqual(self.told(unknown), (b"504", b"queue-timeout", b"unknown"))
+
+    def test_waiting_here(self) -> None:
+        """What has gone to no agent has not begun."""
+        app = self.late()
+        self.hub.clock.advance(2.2)
+        self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"no"))
+
+    def test_agent_that_says_nothing_of_one(self) -> None:
+        """Meanwhile others are called back from other agents to slots that are free."""
+        silent, other = self.busy("silent", "a"), self.busy("other", "c")
+        late, held = self.late(b"Slime-Scope: a"), self.waiting(b"Slime-Scope: c")
+        silent.frames(), other.frames()
+        self.hub.clock.advance(3)
+        self.assertEqual(silent.frames(), [Revoke(2)])
+        idle = AgentPeer(self.hub, token("idle", scopes=("c",)))
+        idle.hello(agent_id="idle")
+        self.assertEqual(other.frames(), [Revoke(2)])
+        other.say(Revoked(2))
+        self.assertEqual(len([frame for frame in idle.frames() if isinstance(frame, Open)]), 1)
+        self.assertEqual((late.taken(), held.taken()), (b"", b""))
+
+    def two_held(self) -> tuple[AgentPeer, AppPeer, AppPeer]:
+        """Two requests are held at an agent; the second has little time."""
+        agent = self.busy("agent")
+        self.seat("agent").rtt = 20.0
+        held, late = self.waiting(), self.late()
+        agent.frames()
+        self.seat("agent").rtt = 0.01
+        return agent, held, late
+
+    def test_wanted_elsewhere(self) -> None:
+        """One that was asked for a free slot will not take it any more: the other one is asked for."""
+        agent, held, late = self.two_held()
+        self.hub.clock.advance(1.9)
+        idle = self.hub.agent(agent_id="idle")
+        self.assertEqual(agent.frames(), [Revoke(3)])
+        self.hub.clock.advance(0.3)
+        self.assertEqual(agent.frames(), [Revoke(2)])
+        agent.say(Revoked(3), Revoked(2))
+        self.assertEqual(self.told(late), (b"504", b"queue-timeout", b"no"))
+        self.assertEqual(len([frame for frame in idle.frames() if isinstance(frame, Open)]), 1)
+        self.assertEqual(held.taken(), b"")
+
+    def test_wanted_elsewhere_and_left(self) -> None:
+        """The same if its application leaves."""
+        agent, _, late = self.two_held()
+        self.hub.agent(agent_id="idle")
+        self.assertEqual(agent.frames(), [Revoke(3)])
+        late.leave()
+        self.assertEqual(agent.frames(), [Reset(3, ErrorCode.CANCELLED), Revoke(2)])
+
+    def test_begun_elsewhere_before(self) -> None:
+        """What has begun at an agent that is lost has begun, whatever becomes of it."""
+        first = self.hub.agent(agent_id="first", prefetch=0)
+        queued = self.late()
+        first.frames()
+        first.say(Started(1))
+        second = self.busy("second")
+        first.leave()
+        [ahead] = second.frames()
+        self.hub.clock.advance(3)
+        self.assertEqual((ahead.stream_id, second.frames()), (2, [Revoke(2)]))
+        second.say(Revoked(2))
+        self.assertEqual(self.told(queued), (b"504", b"queue-timeout", b"yes"))
+
+    def test_begun_elsewhere_and_unreachable_here(self) -> None:
+        first = self.hub.agent(agent_id="first", prefetch=0)
+        app = self.waiting()
+        first.frames()
+        first.say(Started(1))
+        second = self.hub.agent(agent_id="second", prefetch=0)
+        first.leave()
+        second.frames()
+        second.say(Reset(1, ErrorCode.UPSTREAM_UNREACHABLE, "it refuses connections"))
+        self.assertEqual(self.told(app), (b"502", b"upstream-unreachable", b"yes"))
+
+    def test_begun_at_last_and_lost(self) -> None:
+        """What has begun at the last moment is treated like all that have begun."""
+        agent = self.busy("agent")
+        app = self.late()
+        agent.frames()
+        agent.say(Head(1, OK_HEAD, 0))
+        self.hub.clock.advance(2.2)
+        agent.say(Started(2))
+        self.hub.clock.advance(60)
+        idle = self.hub.agent(agent_id="idle")
+        agent.leave()
+        self.assertEqual(len([frame for frame in idle.frames() if isinstance(frame, Open)]), 1)
+        self.assertEqual(app.taken(), b"")
+
+    def test_time_at_the_agent(self) -> None:
+        """It counts as waiting, until the request begins."""
+        agent = self.busy("agent")
+        app = self.late()
+        self.hub.clock.advance(1.5)
+        agent.frames()
+        agent.say(Head(1, OK_HEAD, 0), Started(2))
+        self.hub.clock.advance(60)
+        self.busy("other", prefetch=0)
+        agent.leave()
+        self.hub.clock.advance(0.4)
+        self.assertEqual(app.taken(), b"")
+        self.hub.clock.advance(0.3)
+        self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"yes"))
+
+    def test_lost(self) -> None:
+        """One whose agent is lost meanwhile is over its time, safe to repeat or not."""
+        for method in (b"GET", b"POST"):
+            agent = self.busy(f"agent-{method.decode()}")
+            app = self.late(method=method)
+            agent.frames()
+            self.hub.clock.advance(2.2)
+            agent.frames()
+            agent.leave()
+            self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"unknown"))
+
+    def test_let_in_when_it_is_late_itself(self) -> None:
+        """One who waited for --concurrent, and is let in by the end of another that is as late, has made it."""
+        self.hub = MemoryHub(limits=PoolLimits(concurrent=1))
+        agent = self.hub.agent()
+        first, second = self.late(b"Slime-Scope: gpu"), self.late()
+        self.hub.clock.advance(2.2)
+        self.assertEqual(self.told(first), (b"504", b"queue-timeout", b"no"))
+        [offered] = agent.frames()
+        self.hub.clock.advance(5)
+        self.assertEqual((type(offered), agent.frames(), second.taken()), (Open, [], b""))
 
 
 class OutletTests(TransportTestCase):

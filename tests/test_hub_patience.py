@@ -60,6 +60,35 @@ class PatienceWheelTests(SynchronousTestCase):
         self.clock.pump([0.1] * 12)
         self.assertIn("a'", wheel)
 
+    def test_ended_by_one_that_is_as_late(self) -> None:
+        """Whose wait is ended in time is not called, though it is the same turn."""
+        late: list[str] = []
+        wheel: PatienceWheel[str] = PatienceWheel(self.clock, lambda name: (late.append(name), wheel.stop("b")))
+        wheel.start("a", 1.0)
+        wheel.start("b", 1.0)
+        self.clock.advance(2.0)
+        self.assertEqual((late, len(wheel), self.clock.getDelayedCalls()), (["a"], 0, []))
+
+    def test_begun_anew_by_one_that_is_as_late(self) -> None:
+        """It has the time that it was given then."""
+        late: list[str] = []
+
+        def expired(name: str) -> None:
+            late.append(name)
+            if name == "a":
+                wheel.stop("b")
+                wheel.start("b", 5.0)
+
+        wheel: PatienceWheel[str] = PatienceWheel(self.clock, expired)
+        for name in "ab":
+            wheel.start(name, 1.0)
+        self.clock.advance(2.0)
+        self.assertEqual(late, ["a"])
+        self.clock.pump([1.0] * 5)
+        self.assertEqual(late, ["a"])
+        self.clock.advance(0.2)
+        self.assertEqual(late, ["a", "b"])
+
     @given(st.lists(st.floats(0, 30)), st.floats(0, 10_000))
     def test_never_early_never_late(self, waits: list[float], start: float) -> None:
         clock = Clock()

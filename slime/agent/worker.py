@@ -207,9 +207,15 @@ class Worker:
 
     def revoke(self) -> None:
         """The hub wants the request back, and gets it unless it has begun."""
+        call = self._call
         if self._shop.withdraw(self):
             self._leave()
             self._link.send(Revoked(self._stream_id))
+        elif call is not None and not call.has_begun:
+            self._leave()
+            call.abort()
+            self._link.send(Revoked(self._stream_id))
+            self._shop.done()
 
     def abandon(self) -> None:
         """The hub has given the request up, or is gone: whatever runs ends now, and nobody is told."""

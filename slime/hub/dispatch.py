@@ -12,7 +12,8 @@ comes or goes: where the best of many agents is wanted, at most :data:`LOOK` of 
 **Prefetch.** While tickets wait and no slot is free, the oldest are sent ahead to busy agents, so that the agent
 starts the next one in the instant in which it finishes the one before, however far away it is. An agent holds as
 many as the round trip is worth in service times. The next goes where it is expected to start soonest. When a slot
-becomes free elsewhere and nothing waits, the ticket that gains most by moving there is asked back.
+becomes free elsewhere and nothing waits, the ticket that gains most by moving there is asked back; so is one whose time
+is over, as only its agent knows whether it has begun.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Dispatcher:
         self._queues: dict[tuple[SeatClass, ...], Queue] = {}
         self._orders = count(1)
         self._idle_since = count()
-        self._asked = 0
+        self._wanted = 0
         self._holding = 0
         self.waiting = 0
 
@@ -133,20 +134,24 @@ class Dispatcher:
 
     def started(self, ticket: Ticket) -> list[Decision]:
         """The ticket's request has begun: if it was asked for, it will not come back, but another one may instead."""
-        ticket.begun = True
-        if not ticket.asked:
-            return []
-        self._unask(ticket)
-        free = self._choose(self._classes_for(ticket), self._rng)
-        return self._call_back(free) if free is not None else []
+        ticket.begun, ticket.asked = True, False
+        return self.forgo(ticket)
 
     def ask_back(self, ticket: Ticket) -> list[Decision]:
-        """Nobody wants the ticket to wait at its agent any longer."""
-        if ticket.asked:
-            return []
-        self._ask(ticket)
+        """The ticket is not to wait at its agent any longer, nor anywhere else."""
         assert ticket.seat is not None
+        if ticket.asked:
+            return self.forgo(ticket)
+        ticket.asked = True
         return [Revocation(ticket, ticket.seat)]
+
+    def forgo(self, ticket: Ticket) -> list[Decision]:
+        """The ticket will not take the slot that it was asked for, if it was: another one may."""
+        if not ticket.wanted:
+            return []
+        self._unwant(ticket)
+        free = self._choose(self._classes_for(ticket), self._rng)
+        return self._call_back(free) if free is not None else []
 
     def could_serve(self, ticket: Ticket) -> bool:
         """Is an agent connected that may serve this ticket, busy or not?"""
@@ -223,7 +228,7 @@ class Dispatcher:
         if not self._holding:
             return made
         free_slots = sum(seat.free for one in self._classes for seat in islice(one.idle, LOOK))
-        while self._asked < free_slots:
+        while self._wanted < free_slots:
             best = max(self._movable(free), key=_gain, default=None)
             if best is None or best[0] <= 0:
                 break
@@ -247,13 +252,17 @@ class Dispatcher:
                     yield mean * (1 + (place - 1) / seat.slots) - seat.rtt - free.rtt / 2, ticket
 
     def _ask(self, ticket: Ticket) -> None:
-        ticket.asked = True
-        self._asked += 1
+        ticket.asked = ticket.wanted = True
+        self._wanted += 1
 
     def _unask(self, ticket: Ticket) -> None:
-        if ticket.asked:
-            ticket.asked = False
-            self._asked -= 1
+        ticket.asked = False
+        self._unwant(ticket)
+
+    def _unwant(self, ticket: Ticket) -> None:
+        if ticket.wanted:
+            ticket.wanted = False
+            self._wanted -= 1
 
     def _queue(self, classes: tuple[SeatClass, ...]) -> Queue:
         queue = self._queues.get(classes)

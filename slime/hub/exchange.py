@@ -37,11 +37,20 @@ UNSTARTED_BODY = 512 * 1024
 
 
 class Started(Enum):
-    """Has the upstream begun to work on the request?"""
+    """Has an upstream begun to work on the request?"""
 
     NO = "no"
     UNKNOWN = "unknown"
     YES = "yes"
+
+    def or_before(self, before: Started) -> Started:
+        """Has one, after what is known of it at other agents before?"""
+        return self if self is Started.YES or before is Started.NO else before
+
+    @property
+    def field(self) -> Fields:
+        """What the application is told of it."""
+        return [(b"Slime-Started", self.value.encode("ascii"))]
 
 
 class Stage(Enum):
@@ -122,7 +131,9 @@ class Exchange:
     :ivar agent_name: the agent that had it last, and ``agent_key`` which one of that name it is.
     :ivar requeues: how often it was given to another agent because one lost or refused it.
     :ivar returns: how often an agent gave it back because it was asked to.
-    :ivar waited: seconds of its patience spent before it had to wait anew; ``too_late`` when all were, at an agent.
+    :ivar stage: where it is.
+    :ivar waited: seconds of its patience spent before it had to wait anew.
+    :ivar too_late: its patience is over, and the agent that it waits at has been asked for it.
     :ivar answered_at: when the answer's head came, by the pool's clock, as all moments here; 0 means not yet.
     :ivar upgrade: what it asks to switch to, and ``switched`` whether it has; see :mod:`slime.hub.passage`.
     """
@@ -131,11 +142,11 @@ class Exchange:
     switched = too_late = False
     forward_head = b""
     link: StreamLink | None = None
-    started = _NOT_STARTED
+    started = begun_before = _NOT_STARTED
     outcome = agent_name = agent_key = ""
     status = requeues = returns = bytes_in = 0
     queued_at = requeued_at = assigned_at = started_at = answered_at = finished_at = waited = 0.0
-    _stage = _WAITING
+    stage = _WAITING
     _trailers: Fields | None = None
     _stream_id = _unread = 0
 
@@ -144,19 +155,18 @@ class Exchange:
         self.wishes = wishes
         self.length = request.body_length
         self.ticket = Ticket(self, wishes.scope, scope_path(request.path))
-        self._keeper = keeper
-        self._policy = keeper.policy
+        self._keeper, self._policy = keeper, keeper.policy
         self._kept: list[bytes] | None = []
-
-    @property
-    def stage(self) -> Stage:
-        """Where it is."""
-        return self._stage
 
     @property
     def over(self) -> bool:
         """Has the application its answer, or left?"""
-        return self._stage is _OVER
+        return self.stage is _OVER
+
+    @property
+    def told(self) -> Fields:
+        """What the application is told of whether its request has begun, anywhere."""
+        return self.started.or_before(self.begun_before).field
 
     # -- from the application -------------------------------------------------------------------------------------
 
@@ -168,7 +178,7 @@ class Exchange:
             return
         if self._kept is not None:
             self._kept.append(data)
-        if self._stage is not _WAITING:
+        if self.stage is not _WAITING:
             self._send_body(data)
         elif self.bytes_in >= self._policy.replay_body:
             self.request.pause_body()
@@ -194,7 +204,7 @@ class Exchange:
 
     def left(self) -> None:
         """The application is gone: so is the need for a slot, a place in the queue or the upstream's work."""
-        if self._stage is not _OVER:
+        if self.stage is not _OVER:
             self._let_go(ErrorCode.CANCELLED)
             self._finish("left")
 
@@ -210,7 +220,7 @@ class Exchange:
         """This agent is to have it, in a slot or ``ahead`` of one. What is here of the body goes with the head."""
         self.link = link
         self.agent_name, self.agent_key = link.agent_name, link.key
-        self._stage = _RUNNING
+        self.stage = _RUNNING
         self._stream_id = link.open(self, ahead)
         if self.length != 0:
             self._send_what_is_here(link)
@@ -226,7 +236,7 @@ class Exchange:
             self.request.resume_body()
 
     def revoke(self) -> None:
-        """Another agent could begin sooner: the link answers with :meth:`revoked`, or it has begun."""
+        """Another agent could begin sooner, or time is up: the link answers with :meth:`revoked`, or it has begun."""
         if self.link is not None:
             self.link.revoke(self._stream_id)
 
@@ -236,7 +246,7 @@ class Exchange:
             return
         self._let_go(ErrorCode.CANCELLED)
         self.status = self.status or trouble.code.status
-        self._stage = _OVER
+        self.stage = _OVER
         self.request.fail(trouble, self.request_id)
         self._finish(trouble.code.slug)
 
@@ -244,7 +254,7 @@ class Exchange:
 
     def upstream_started(self) -> None:
         """The agent has begun the upstream call: from now on the request may have had an effect."""
-        self.started = _STARTED
+        self.started, self.too_late = _STARTED, False
         if self._kept:
             self._trim_kept()
         self._keeper.started(self)
@@ -257,12 +267,12 @@ class Exchange:
         :raises RemoteProtocolError: the head is not what an agent may send.
         """
         start = answer_start(frame, self.request.method)
-        if self._stage is _OVER:
+        if self.stage is _OVER:
             return
         if frame.interim:
             self.request.answer_interim(start.text + rest_of_head(self._added()))
             return
-        self._stage = _ANSWERING
+        self.stage = _ANSWERING
         self._keeper.answering(self)
         self._kept = None
         self.status = start.status
@@ -275,7 +285,7 @@ class Exchange:
 
     def response_data(self, data: bytes) -> None:
         """Some of the answer's body."""
-        if self._stage is _OVER:
+        if self.stage is _OVER:
             return
         request = self.request
         if request.answer_data(data) and (self.switched or not request.spool(len(data))):
@@ -287,8 +297,8 @@ class Exchange:
     def response_end(self, trailers: Fields) -> None:
         """The answer is complete, and the slot is free."""
         self.link = None
-        if self._stage is not _OVER:
-            self._stage = _OVER
+        if self.stage is not _OVER:
+            self.stage = _OVER
             self.request.answer_end(trailers)
             self._finish("ok")
 
@@ -298,7 +308,7 @@ class Exchange:
         if not self.over:
             if code.status < 502:
                 code = ErrorCode.UPSTREAM_BROKE
-            self.fail(Trouble(code, detail, _told(self.started)))
+            self.fail(Trouble(code, detail, self.told))
 
     def refused(self) -> None:
         """The agent has no slot for the request after all, as it drains; another agent may have one."""
@@ -318,16 +328,17 @@ class Exchange:
         link, self.link = self.link, None
         if self.over or link is None:
             return
-        if self._stage is _ANSWERING:
-            self._stage = _OVER
+        if self.stage is _ANSWERING:
+            self.stage = _OVER
             self.request.answer_abort()
             self._finish(ErrorCode.AGENT_LOST.slug)
             return
         if self.started is _NOT_STARTED and link.was_flushed(self._stream_id):
             self.started = Started.UNKNOWN
-        trouble = Trouble(ErrorCode.AGENT_LOST, "", _told(self.started))
+        trouble = Trouble(ErrorCode.AGENT_LOST, "", self.told)
         harmless = self.wishes.retry or self.request.method in IDEMPOTENT
-        if self.started is _NOT_STARTED or (harmless and self.bytes_in <= self._policy.replay_body):
+        may_run = self.started is _NOT_STARTED or (harmless and self.bytes_in <= self._policy.replay_body)
+        if may_run or self.too_late:
             self._try_elsewhere(trouble)
         else:
             self.fail(trouble)
@@ -354,13 +365,13 @@ class Exchange:
             self.fail(out_of_time(self) if self.too_late else trouble)
             return
         self.requeues += counts
-        self._stage = _WAITING
-        self.started, self.started_at = _NOT_STARTED, 0.0
+        self.stage = _WAITING
+        self.started, self.begun_before = _NOT_STARTED, self.started.or_before(self.begun_before)
         if not self._keeper.give_elsewhere(self):
             self.fail(trouble)
 
     def _let_go(self, code: ErrorCode) -> None:
-        if self._stage is _WAITING:
+        if self.stage is _WAITING:
             self._keeper.withdraw(self)
         elif self.link is not None:
             self.link.reset(self._stream_id, code)
@@ -368,16 +379,13 @@ class Exchange:
     def _finish(self, outcome: str) -> None:
         if not self.outcome:
             self.outcome = outcome
-            self._stage = _OVER
+            self.stage = _OVER
             self._kept = None
             self._keeper.finished(self)
 
 
-def _told(started: Started) -> Fields:
-    return [(b"Slime-Started", started.value.encode("ascii"))]
-
-
 def out_of_time(exchange: Exchange, detail: str = "") -> Trouble:
-    """It got no slot in the time it had: what its application is told, whether it asked to wait or not."""
-    code = ErrorCode.QUEUE_TIMEOUT if exchange.wishes.block else ErrorCode.ALL_BUSY
-    return Trouble(code, detail, _told(exchange.started))
+    """It got no slot in the time it had. Who did not ask to wait may come again, unless the request may have begun."""
+    told = exchange.told
+    refused = not exchange.wishes.block and told == _NOT_STARTED.field
+    return Trouble(ErrorCode.ALL_BUSY if refused else ErrorCode.QUEUE_TIMEOUT, detail, told)

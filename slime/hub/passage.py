@@ -78,7 +78,7 @@ class Passage(Exchange):
     def _switch(self, head: ResponseHead) -> None:
         self.switched = True
         self.status = head.status
-        self._stage = Stage.ANSWERING
+        self.stage = Stage.ANSWERING
         self._kept = None
         self._keeper.answering(self)
         early = self.request.switch(head, self)

@@ -61,11 +61,14 @@ class PatienceWheel(Generic[Waiter]):
 
     def _turn(self) -> None:
         now = math.floor(self._clock.seconds() / TICK)
-        due = [tick for tick in range(self._done + 1, now + 1) if tick in self._buckets]
+        late = [(waiter, tick) for tick in range(self._done + 1, now + 1) for waiter in self._buckets.get(tick, ())]
         self._done = now
-        late = [waiter for tick in due for waiter in self._buckets.pop(tick)]
-        for waiter in late:
-            del self._ticks[waiter]
-        self._timer = self._clock.callLater(TICK, self._turn) if self._ticks else None
-        for waiter in late:
-            self._expired(waiter)
+        self._timer = self._clock.callLater(TICK, self._turn)
+        for waiter, tick in late:
+            # One before it may have ended its wait.
+            if self._ticks.get(waiter) == tick:
+                self.stop(waiter)
+                self._expired(waiter)
+        if not self._ticks:
+            self._timer.cancel()
+            self._timer = None

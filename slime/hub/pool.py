@@ -140,7 +140,7 @@ class AgentPool(Roster):
     def _assign(self, exchange: Exchange, seat: Seat, ahead: bool = False) -> None:
         if not ahead:
             self._patience.stop(exchange)
-        exchange.assigned_at = self._clock.seconds()
+        exchange.assigned_at, exchange.started_at = self._clock.seconds(), 0.0
         try:
             exchange.assign(seat.owner, ahead)
         except LocalProtocolError as error:
@@ -191,12 +191,14 @@ class AgentPool(Roster):
             return False
         else:
             self._patience.start(exchange, self._patience_left(exchange))
+            exchange.started_at = 0.0
             self._perform(self._dispatcher.enqueue(ticket))
         return True
 
     def _patience_left(self, exchange: Exchange) -> float:
         """What is left of its patience to one that waits again; the time in which it ran was no wait."""
-        exchange.waited += exchange.assigned_at - (exchange.requeued_at or exchange.queued_at)
+        began = exchange.started_at or exchange.assigned_at
+        exchange.waited += began - (exchange.requeued_at or exchange.queued_at)
         exchange.requeued_at = self._clock.seconds()
         return max(0.0, exchange.wishes.patience - exchange.waited)
 
@@ -204,6 +206,8 @@ class AgentPool(Roster):
         """The application has its answer, or is gone."""
         exchange.finished_at = self._clock.seconds()
         self._patience.stop(exchange)
+        if exchange.ticket.wanted:
+            self._perform(self._dispatcher.forgo(exchange.ticket))
         if exchange in self._admitted:
             self._admitted.discard(exchange)
             if self.limits.concurrent:

@@ -130,7 +130,7 @@ class Ticket:
     :ivar scope: the scope it names, if any.
     :ivar path: its path, without the query.
     :ivar seat: the agent that has it, if any.
-    :ivar asked: has the agent been asked to give it back?
+    :ivar asked: has the agent been asked to give it back, and ``wanted`` for a slot that is free elsewhere?
     :ivar begun: has the agent said that it runs?
     :ivar queue: where it waits, if it does; the dispatcher's own.
     :ivar order: its place among all that ever came, the dispatcher's own as well; 0 before it has come.
@@ -141,6 +141,7 @@ class Ticket:
     path: str
     seat: Seat | None = None
     asked: bool = False
+    wanted: bool = False
     begun: bool = False
     queue: Any = field(default=None, repr=False)
     order: int = field(default=0, repr=False)

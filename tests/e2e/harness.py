@@ -16,16 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slime.demo.fleet import AgentProcess, HubProcess
 from tests.e2e.messages import DEADLINE, BrokenError, Message, Wire
 
-__all__ = [
-    "Application",
-    "Fleet",
-    "Served",
-    "SharedFleetTestCase",
-    "SlimeTestCase",
-    "Upstream",
-    "shared_fleet",
-    "until_true",
-]
+__all__ = ["Application", "Fleet", "Served", "SharedFleetTestCase", "SlimeTestCase", "Upstream", "until_true"]
 
 
 class Application(Wire):

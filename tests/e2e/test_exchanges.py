@@ -6,7 +6,7 @@ import signal
 from itertools import product
 from time import monotonic
 
-from tests.e2e.harness import Application, Served, SharedFleetTestCase, SlimeTestCase, shared_fleet
+from tests.e2e.harness import Application, Served, SharedFleetTestCase, SlimeTestCase
 from tests.e2e.messages import BrokenError
 
 AT_ONCE = 1.0
@@ -229,26 +229,25 @@ class QueueTests(SharedFleetTestCase):
 
     def test_wait_is_over_at_the_agent(self) -> None:
         """One that was sent ahead, whose forerunner ends as its time does: answered, or it has never been seen."""
-        running = self.ask(b"GET /first")
-        first = self.provider.next()
-        late = self.ask(b"POST /late", b"Slime-Block: 1", b"Slime-Timeout: 0.3s", body=b"x")
-        self.settle()
-        agent = shared_fleet().agent.child
-        agent.signal(signal.SIGSTOP)
-        self.addCleanup(agent.signal, signal.SIGCONT)
+        fleet = self.fleet()
+        running = self.asking(fleet.hub, b"GET /first")
+        first = fleet.upstream.next()
+        late = self.asking(fleet.hub, b"POST /late", b"Slime-Block: 1", b"Slime-Timeout: 0.3s", body=b"x")
+        self.asking(fleet.hub, b"GET /v1/agent/tunnel").response()  # the hub has read what came before
+        fleet.agent.child.signal(signal.SIGSTOP)
         first.answer(b"1")
-        self.provider.again(first)
+        fleet.upstream.again(first)
         late.socket.settimeout(0.6)
         with self.assertRaises(TimeoutError):
             late.socket.recv(1)
-        agent.signal(signal.SIGCONT)
+        fleet.agent.child.signal(signal.SIGCONT)
         self.assertEqual(running.response().body, b"1")
-        after = self.ask(b"GET /after", b"Slime-Block: 1")
-        has_begun = self.provider.serve(b"2").request.target == b"/late"
+        after = self.asking(fleet.hub, b"GET /after", b"Slime-Block: 1")
+        has_begun = fleet.upstream.serve(b"2").request.target == b"/late"
         answer = late.response()
         if has_begun:
             self.assertEqual(answer.body, b"2")
-            self.provider.serve(b"2")
+            fleet.upstream.serve(b"2")
         else:
             self.assertEqual((answer.status, answer.one(b"slime-started")), (504, b"no"))
         self.assertEqual(after.response().body, b"2")

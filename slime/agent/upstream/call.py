@@ -189,6 +189,11 @@ class UpstreamCall:
             self.sink.resume_request()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether some of it may have reached the upstream."""
+        return self._started
+
+    @property
     def repeatable(self) -> bool:
         """Whether asking twice does no harm, and nothing of the request is gone."""
         return self._framing is NOTHING and self.request.method in _SAFE
