@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from slime.files import content_of
+from slime.files import lasting_content_of
 
 __all__ = ["certificates_in", "private_key_in"]
 
@@ -41,6 +41,6 @@ def private_key_in(path: Path) -> PrivateKeyTypes:
 
 def _content(path: Path) -> bytes:
     try:
-        return content_of(path)
+        return lasting_content_of(path)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None

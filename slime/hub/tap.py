@@ -10,7 +10,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from slime.commands import HUB_RUN
-from slime.files import content_of
+from slime.files import lasting_content_of
 from slime.log import log_through_twistd
 from slime.options import SettingsOptions, refuse
 from slime.pem import certificates_in
@@ -59,7 +59,7 @@ def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "l
         try:
             check_port(description)
             for path in files_of(description):
-                content_of(path)
+                lasting_content_of(path)
             serverFromString(reactor, description)
         except Exception as problem:
             # Each kind of endpoint is a plugin with exceptions of its own: a missing certificate, a bad number.
