@@ -324,6 +324,12 @@ class HubConfig(Common, HubSecret):
         "File to write these lines to, at its end, instead of to the log. It is opened anew on SIGHUP.",
     )
 
+    @property
+    def host_and_port(self) -> str:
+        """What these two ask for, as an endpoint."""
+        interface = self.host.strip("[]").replace(":", r"\:")
+        return f"tcp:{self.port}:interface={interface}:backlog=1024"
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentConfig(Common):

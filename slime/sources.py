@@ -342,12 +342,7 @@ def load_hub(arguments: Sequence[str], environ: Mapping[str, str]) -> HubConfig:
             f"listen: {listen.where} and {short.where} are both given; "
             "name the address and port in the endpoint, or leave it out"
         )
-    return config if listen.rank > short.rank else replace(config, listen=(_endpoint(config),))
-
-
-def _endpoint(config: HubConfig) -> str:
-    interface = config.host.strip("[]").replace(":", r"\:")
-    return f"tcp:{config.port}:interface={interface}:backlog=1024"
+    return config if listen.rank > short.rank else replace(config, listen=(config.host_and_port,))
 
 
 def load_agent(

@@ -338,7 +338,7 @@ class ProcessTests(Case):
                 output = process.communicate(timeout=30)[0]
                 lines = [line for line in output.splitlines() if "UnixAppLogger" not in line]
                 self.assertEqual((process.returncode, len(lines)), (1, 1), output)
-                self.assertIn(f"cannot listen on 127.0.0.1:{port}: Address already in use; ", lines[0])
+                self.assertIn(f"cannot listen on 127.0.0.1:{port} (--host, --port): Address already in", lines[0])
 
     def test_sigterm(self) -> None:
         """A hub told to end does so; started by slime that is success."""

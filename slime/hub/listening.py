@@ -74,20 +74,22 @@ def check_port(description: str) -> None:
         raise ValueError("a port is a number from 0 to 65535")
 
 
-def cannot_listen(failure: Failure) -> CannotListenError:
+def cannot_listen(failure: Failure, setting: str) -> CannotListenError:
     """Why an endpoint does not listen, always as Twisted says it of TCP ports.
 
     For a UNIX socket Twisted takes a lock first, and passes on what the system says if there is no folder for that.
 
+    :param setting: what asked for it; the error has it as ``setting``, for :mod:`slime.process`.
     :raises Exception: it is no such reason.
     """
     error = failure.value
-    if isinstance(error, CannotListenError):
-        return error
-    if not isinstance(error, OSError):
+    if not isinstance(error, OSError | CannotListenError):
         failure.raiseException()
-    path = os.fsdecode(error.filename2 or error.filename or "its address")
-    return CannotListenError(None, path.removesuffix(".lock"), error)
+    if isinstance(error, OSError):
+        path = os.fsdecode(error.filename2 or error.filename or "its address")
+        error = CannotListenError(None, path.removesuffix(".lock"), error)
+    error.setting = setting  # type: ignore[attr-defined]
+    return error
 
 
 def has_tls(description: str) -> bool:
