@@ -176,7 +176,7 @@ class WordTests(Case):
     def test_endpoint_without_its_files(self) -> None:
         """What an endpoint needs and cannot be had is named."""
         line = self.refused("hub", "run", "--secret=s", "--listen", "ssl:0:privateKey=/gone")
-        self.assertIn("makes no endpoint: cannot read /gone: No such file or directory; write one like tcp:", line)
+        self.assertEqual(line, "slime hub run: listen: cannot read /gone: No such file or directory")
 
     def test_state(self) -> None:
         """No hub starts that cannot know whose tokens are void; nor does anybody whose state has no place."""

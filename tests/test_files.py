@@ -122,13 +122,13 @@ class PipeTests(Case, Pipes):
     def test_certificates(self) -> None:
         """They are read more than once, some of them by others."""
         path = self.pipe()
-        certificate, _ = Authority().issued.write(self.home / "tls", "a")
+        certificate, key = Authority().issued.write(self.home / "tls", "a")
         agent = "agent run --hub https://localhost:1 --token t --upstream https://localhost:1"
         hub = "hub run --secret x"
         for line in (
             f"{hub} --listen ssl:0:privateKey={path}",
-            f"{hub} --listen ssl:0:privateKey={certificate}:certKey={path}",
-            f"{hub} --admin ssl:0:interface=127.0.0.1:privateKey={certificate}:extraCertChain={path}",
+            f"{hub} --listen ssl:0:privateKey={key}:certKey={path}",
+            f"{hub} --admin ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}:extraCertChain={path}",
             f"{hub} --agent-ca {path}",
             f"{agent} --ca {path}",
             f"{agent} --client-cert {path}",
@@ -164,15 +164,16 @@ class EndlessTests(Case):
 
     def test_certificates(self) -> None:
         """Of both sides, their keys and their authorities; as these have to be files, one that is too large."""
-        path, empty = self.home / "image", self.home / "empty"
-        for file in (path, empty):
-            file.touch()
+        path = self.home / "image"
+        path.touch()
         os.truncate(path, LARGEST + 1)
+        certificate, key = Authority().issued.write(self.home / "tls", "a")
+        pair = f"privateKey={key}:certKey={certificate}"
         agent = "agent check --hub https://localhost:1 --token t --upstream https://localhost:1 "
         for line, setting in (
             ("hub run --secret x --listen ssl:0:privateKey=", "listen: "),
-            (f"hub run --secret x --listen ssl:0:privateKey={empty}:certKey=", "listen: "),
-            (f"hub run --secret x --admin ssl:0:interface=127.0.0.1:privateKey={empty}:extraCertChain=", "admin: "),
+            (f"hub run --secret x --listen ssl:0:privateKey={key}:certKey=", "listen: "),
+            (f"hub run --secret x --admin ssl:0:interface=127.0.0.1:{pair}:extraCertChain=", "admin: "),
             ("hub run --secret x --agent-ca=", "agent-ca: "),
             (agent + "--ca=", "ca: "),
             (agent + "--client-cert=", "client-cert: "),
