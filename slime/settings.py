@@ -454,7 +454,7 @@ class AdminConfig:
 
     admin: str = row(
         values.ADMIN_ADDRESS, "http://127.0.0.1:8081", ADMIN,
-        "Where the hub's admin site is: an address, or the endpoint that the hub's own --admin says.",
+        "Where the hub's admin site is: host:port, a URL, or the endpoint that the hub's own --admin says.",
     )
     admin_token: bytes | None = row(values.SECRET_BYTES, None, ADMIN, "The token that it wants.", secret=True)
 
