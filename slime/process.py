@@ -9,6 +9,7 @@ import errno
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, Protocol, cast, runtime_checkable
@@ -27,6 +28,27 @@ __all__ = ["Reporting", "run_service", "supervised"]
 
 #: Seconds after the grace in which a service, having given up on what ran, closes what is left.
 LAST_STEPS = 5.0
+
+
+_NO_SUCH_ADDRESS = "choose an address of this machine"
+
+#: What to do when there is no port, by what the system says.
+_PORT_MENDS: dict[int | str, str] = {
+    errno.EADDRINUSE: "end the program that has the port, or choose another one",
+    errno.EACCES: "choose a port above 1023, or let this user have the lower ones (CAP_NET_BIND_SERVICE)",
+    errno.EADDRNOTAVAIL: _NO_SUCH_ADDRESS,
+    socket.EAI_NONAME: _NO_SUCH_ADDRESS,
+}
+
+#: The same for UNIX sockets, of which Twisted and Python say some things in words.
+_SOCKET_MENDS: dict[int | str, str] = {
+    errno.EADDRINUSE: "remove the file if no program listens there, or choose another one",
+    errno.EACCES: "let this user write to the folder, or choose another one",
+    errno.ENOENT: "make the folder, or choose another one",
+    "Cannot acquire lock": "end the program that listens there, or choose another file; if there is none, remove the "
+    "lock, which is beside it and ends in .lock",
+    "AF_UNIX path too long": "choose a shorter one",
+}
 
 
 @runtime_checkable
@@ -90,13 +112,17 @@ class _Supervised(Service):
             raise error from None
 
     def _explain(self, error: CannotListenError) -> None:
-        """The one thing that fails between a good configuration and a running process: the port is taken."""
-        taken = getattr(error.socketError, "errno", None) == errno.EADDRINUSE
+        """The one thing that fails between a good configuration and a running process."""
+        reason = error.socketError
+        mends = _SOCKET_MENDS if error.interface is None else _PORT_MENDS
+        mend = mends.get(getattr(reason, "errno", None) or str(reason))
+        setting = getattr(error, "setting", "")
         self._log.critical(
-            "cannot listen on {address}: {reason}{mend}",
-            address=":".join(str(part) for part in (error.interface, error.port) if part),
-            reason=getattr(error.socketError, "strerror", None) or error.socketError,
-            mend=f"; end the program that has the port, or choose another one with {_setting(error)}" if taken else "",
+            "cannot listen on {address}{setting}: {reason}{mend}",
+            address=_address(error),
+            setting=f" ({setting})" if setting else "",
+            reason=getattr(reason, "strerror", None) or reason,
+            mend=f"; {mend}" if mend else "",
         )
 
     def stopService(self) -> Deferred[None]:
@@ -120,9 +146,11 @@ def supervised(reactor: Any, inner: IService, grace: float, foreground: bool = T
     return cast(IService, _Supervised(reactor, inner, grace, foreground))
 
 
-def _setting(error: CannotListenError) -> str:
-    """What chooses the port; whoever listens elsewhere than the hub itself says so on the exception."""
-    return str(getattr(error, "setting", "--port"))
+def _address(error: CannotListenError) -> str:
+    if error.interface is None:
+        return os.fsdecode(error.port)
+    interface = f"[{error.interface}]" if ":" in error.interface else error.interface
+    return f"{interface}:{error.port}".removeprefix(":")
 
 
 def _settle_memory() -> None:

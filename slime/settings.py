@@ -324,6 +324,12 @@ class HubConfig(Common, HubSecret):
         "File to write these lines to, at its end, instead of to the log. It is opened anew on SIGHUP.",
     )
 
+    @property
+    def host_and_port(self) -> str:
+        """What these two ask for, as an endpoint."""
+        interface = self.host.strip("[]").replace(":", r"\:")
+        return f"tcp:{self.port}:interface={interface}:backlog=1024"
+
 
 @dataclass(frozen=True, kw_only=True)
 class AgentConfig(Common):
@@ -448,7 +454,7 @@ class AdminConfig:
 
     admin: str = row(
         values.ADMIN_ADDRESS, "http://127.0.0.1:8081", ADMIN,
-        "Where the hub's admin site is: an address, or the endpoint that the hub's own --admin says.",
+        "Where the hub's admin site is: host:port, a URL, or the endpoint that the hub's own --admin says.",
     )
     admin_token: bytes | None = row(values.SECRET_BYTES, None, ADMIN, "The token that it wants.", secret=True)
 

@@ -333,19 +333,16 @@ def load_hub(arguments: Sequence[str], environ: Mapping[str, str]) -> HubConfig:
     """
     sources = Sources.gather(arguments, environ, HubConfig)
     config = HubConfig(**_values(HubConfig, sources))
-    found = {row.name: sources.find(row) for row in settings_of(HubConfig)}
-    listen, short = found["listen"], max(found["host"], found["port"], key=lambda item: item.rank)
+    rows = {row.name: row for row in settings_of(HubConfig)}
+    # Of these alone, as what comes by a pipe cannot be found twice.
+    listen, host, port = (sources.find(rows[name]) for name in ("listen", "host", "port"))
+    short = max(host, port, key=lambda item: item.rank)
     if listen.rank == short.rank != Rank.DEFAULT:
         raise SettingError(
             f"listen: {listen.where} and {short.where} are both given; "
             "name the address and port in the endpoint, or leave it out"
         )
-    return config if listen.rank > short.rank else replace(config, listen=(_endpoint(config),))
-
-
-def _endpoint(config: HubConfig) -> str:
-    interface = config.host.strip("[]").replace(":", r"\:")
-    return f"tcp:{config.port}:interface={interface}:backlog=1024"
+    return config if listen.rank > short.rank else replace(config, listen=(config.host_and_port,))
 
 
 def load_agent(

@@ -246,15 +246,18 @@ def _parse_printable(text: str) -> str:
 _HUB_SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _HUB_PROBLEM = "not a hub's address; write one like hub.example.org:8080 or https://hub.example.org"
 
+#: What DNS can have, or an IPv6 address.
+_HOST_NAME = re.compile(r"(?!.{254})([\w-]{1,63}\.)*[\w-]{1,63}\.?|[0-9a-f:.]*:[0-9a-f:.]*(%.+)?", re.ASCII)
+
 
 def _split_address(text: str, schemes: Container[str], problem: str) -> SplitResult:
     """A host, with a port or not, or a URL of one of these schemes, without query and fragment."""
     try:
         url = urlsplit(text if "://" in text else f"http://{text}")
-        good = url.scheme in schemes and bool(url.hostname) and url.port != 0 and not (url.query or url.fragment)
+        good = url.scheme in schemes and url.port != 0 and not (url.query or url.fragment)
     except ValueError:
         good = False
-    if not good or not re.fullmatch(r"[!-~]+", text):
+    if not good or not re.fullmatch(r"[!-~]+", text) or not _HOST_NAME.fullmatch(url.hostname or ""):
         raise ValueError(problem)
     return url
 
@@ -307,7 +310,7 @@ def _parse_admin_address(text: str) -> str:
     if text.lower() == "off":
         raise ValueError("what a hub without an admin site is told; such a hub cannot be asked")
     if text.startswith("unix:"):
-        return f"unix:{text.split(':')[1].removeprefix('address=')}"
+        return f"unix:{_parse_path(text.split(':')[1].removeprefix('address='))}"
     endpoint = _ADMIN_ENDPOINT.fullmatch(text)
     if endpoint is not None:
         interface = _INTERFACE.search(endpoint[3])
@@ -318,14 +321,11 @@ def _parse_admin_address(text: str) -> str:
 
 
 def _admin_url(text: str) -> str:
-    try:
-        url = urlsplit(text if "://" in text else f"http://{text}")
-        port = url.port
-    except ValueError:
-        raise ValueError(_ADMIN_PROBLEM) from None
-    known = url.scheme in ("http", "https") and url.hostname and port != 0 and url.path in ("", "/")
-    if not known or url.query or url.fragment or "@" in url.netloc or not re.fullmatch(r"[!-~]+", text):
+    url = _split_address(text, ("http", "https"), _ADMIN_PROBLEM)
+    if "@" in url.netloc or url.path not in ("", "/"):
         raise ValueError(_ADMIN_PROBLEM)
+    if "://" not in text and url.port is None:
+        raise ValueError("a host without a port; write one like localhost:8081, or a URL")
     return f"{url.scheme}://{url.netloc}"
 
 

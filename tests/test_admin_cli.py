@@ -231,7 +231,7 @@ class AddressTests(SynchronousTestCase):
 
     def test_addresses(self) -> None:
         for text, address in (
-            ("hub", "http://hub"), ("hub:1", "http://hub:1"), ("https://hub/", "https://hub"),
+            ("http://hub", "http://hub"), ("hub:1", "http://hub:1"), ("https://hub/", "https://hub"),
             ("[::1]:5", "http://[::1]:5"),
             ("tcp:81:interface=127.0.0.1", "http://127.0.0.1:81"), ("tcp:port=81", "http://127.0.0.1:81"),
             ("tcp6:82:interface=\\:\\:1:backlog=5", "http://[::1]:82"), ("tcp6:82:interface=\\:\\:", "http://[::1]:82"),
@@ -244,8 +244,22 @@ class AddressTests(SynchronousTestCase):
     def test_no_addresses(self) -> None:
         """Among them what says that there is no site, or that the system chooses the port."""
         texts = ("off", "tcp:0", "ftp://hub", "http://hub:x", "http://hub/path", "http://a@hub", "hub?a", "a b")
-        for text in (*texts, "http://", "http://hub#a"):
+        for text in (*texts, "http://", "http://hub#a", "unix:", "unix:address=", "unix:a\0b"):
             self.assertRaises(SettingError, load_admin, ["--admin", text], {})
+
+    def test_no_names(self) -> None:
+        """What no host can be called is not looked up, nor is a word that stands by itself."""
+        for text in ("http://a..b:1", f"{'x' * 64}:1", f"{'x.' * 127}:1", "http://%zz:1", "tcp:1:interface=a,b"):
+            self.assertIn("is not where an admin site is; write", self.refusal(text))
+        for text in ("nonsense", "nonsense:", "nonsense/"):
+            self.assertIn("is a host without a port; write one like localhost:8081, or a URL", self.refusal(text))
+
+    def refusal(self, address: str) -> str:
+        """The line that says why a hub cannot be asked there; nobody has tried."""
+        self.patch(socket, "getaddrinfo", None)
+        status, output, complaint = run("hub", "status", "--admin", address)
+        self.assertEqual((status, output, complaint.count("\n")), (2, "", 1))
+        return complaint.rstrip()
 
 
 class PictureTests(SynchronousTestCase):

@@ -176,7 +176,7 @@ class WordTests(Case):
     def test_endpoint_without_its_files(self) -> None:
         """What an endpoint needs and cannot be had is named."""
         line = self.refused("hub", "run", "--secret=s", "--listen", "ssl:0:privateKey=/gone")
-        self.assertIn("makes no endpoint: cannot read /gone: No such file or directory; write one like tcp:", line)
+        self.assertEqual(line, "slime hub run: listen: cannot read /gone: No such file or directory")
 
     def test_state(self) -> None:
         """No hub starts that cannot know whose tokens are void; nor does anybody whose state has no place."""
@@ -338,7 +338,7 @@ class ProcessTests(Case):
                 output = process.communicate(timeout=30)[0]
                 lines = [line for line in output.splitlines() if "UnixAppLogger" not in line]
                 self.assertEqual((process.returncode, len(lines)), (1, 1), output)
-                self.assertIn(f"cannot listen on 127.0.0.1:{port}: Address already in use; ", lines[0])
+                self.assertIn(f"cannot listen on 127.0.0.1:{port} (--host, --port): Address already in", lines[0])
 
     def test_sigterm(self) -> None:
         """A hub told to end does so; started by slime that is success."""

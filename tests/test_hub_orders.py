@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from slime.errors import BadMessage
 from slime.http.forwarding import Peer, upstream_fields
 from slime.http.head import DEFAULT, RequestHead, serialise_request_head
-from slime.http.known import KnownHead, KnownHeads
+from slime.http.known import Conclusion, KnownHead, KnownHeads
 from slime.http.route import Route
 from slime.hub.orders import Order, read_order
 from slime.hub.terms import Wishes
@@ -58,6 +58,8 @@ LINES = [
 
 methods = st.one_of(st.sampled_from([b"GET", b"POST", b"HEAD", b"OPTIONS", b"TRACE"]), tokens)
 
+ORDER: Conclusion[Order] = Conclusion()
+
 
 @st.composite
 def blocks(draw: st.DrawFn) -> bytes:
@@ -76,8 +78,8 @@ class OrderTests(SynchronousTestCase):
         self.heads = KnownHeads(DEFAULT)
 
     def order(self, head: KnownHead, peer: Peer) -> Order:
-        known: Order = head.meaning.conclusions.get(self) or read_order(head, peer, PATIENCE)
-        head.meaning.conclusions[self] = known
+        known = head.meaning.conclusions.get(ORDER) or read_order(head, peer, PATIENCE)
+        head.meaning.conclusions[ORDER] = known
         return known
 
     def remembered(self, block: bytes, peer: Peer, number: bytes) -> tuple[Wishes, bytes] | str:

@@ -20,6 +20,7 @@ from zope.interface.verify import verifyObject
 from slime.hub.access import NoAccessLog
 from slime.hub.service import HubService, Listener, build_hub, channel_limits
 from slime.settings import HubConfig
+from slime.sources import load_hub
 from tests.hub_fixture import Application, FakeLink, request
 
 LARGE = 300_000
@@ -172,8 +173,22 @@ class ListenerTests(ServiceTestCase):
             self.assertIsNone(listener.stopService())
 
     def test_taken(self) -> None:
-        listener = Listener(Endpoint(fail(CannotListenError("127.0.0.1", 80, OSError()))), mock.Mock())
-        self.assertRaises(CannotListenError, listener.privilegedStartService)
+        """Whoever asked for the port is told how he did."""
+
+        class Taken(MemoryReactorClock):
+            def listenTCP(self, port: int, *arguments: Any, **more: Any) -> Any:
+                raise CannotListenError("", port, OSError())
+
+        for arguments, setting in (
+            ((), "--host, --port"),
+            (("--host", "::1"), "--host, --port"),
+            (("--port", "80"), "--host, --port"),
+            (("--listen", "tcp:80"), "--listen"),
+        ):
+            config = load_hub(["--secret", "s", "--admin", "off", "--state-dir", self.mktemp(), *arguments], {})
+            hub = build_hub(Taken(), config)
+            error = self.assertRaises(CannotListenError, hub.privilegedStartService)
+            self.assertEqual(error.setting, setting)
 
     def test_no_place_for_a_socket(self) -> None:
         """Twisted says so of the lock beside it, and in words of its own of everything else."""
@@ -181,6 +196,7 @@ class ListenerTests(ServiceTestCase):
         listener = Listener(Endpoint(fail(gone)), mock.Mock())
         error = self.assertRaises(CannotListenError, listener.privilegedStartService)
         self.assertEqual((error.interface, error.port, error.socketError), (None, "/gone/socket", gone))
+        self.assertEqual(error.setting, "--listen")
         listener = Listener(Endpoint(fail(ZeroDivisionError())), mock.Mock())
         self.assertRaises(ZeroDivisionError, listener.privilegedStartService)
 

@@ -20,6 +20,18 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from slime.process import LAST_STEPS, run_service, supervised
 
+TAKEN = "end the program that has the port, or choose another one"
+PRIVILEGED = "choose a port above 1023, or let this user have the lower ones (CAP_NET_BIND_SERVICE)"
+LOCKED = (
+    "end the program that listens there, or choose another file; if there is none, remove the lock, which is beside it "
+    "and ends in .lock"
+)
+
+
+def system(number: int) -> OSError:
+    """An error as the system reports it."""
+    return OSError(number, os.strerror(number))
+
 
 class Worker(Service):
     """A service that notes what happens to it, and fails to start or stops late when told to."""
@@ -88,24 +100,45 @@ class StartTests(Case):
             self.assertEqual(ending.code, 1)
         return self.last_message()
 
-    def test_port_taken(self) -> None:
-        """A port that is taken ends the process with one line that says what to do."""
-        error = CannotListenError("127.0.0.1", 80, OSError(errno.EADDRINUSE, "Address already in use"))
+    def said_of(self, interface: str | None, port: int | str | bytes, reason: object, setting: str = "--listen") -> str:
+        """The one line that ends a process which cannot listen."""
+        error = CannotListenError(interface, port, reason)
+        error.setting = setting
+        return self.refuse(error, foreground=True)
+
+    def test_no_port(self) -> None:
+        """One line ends the process, and says which setting it is about and what to do."""
+        for interface, reason, address, mend in (
+            ("127.0.0.1", system(errno.EADDRINUSE), "127.0.0.1:80", TAKEN),
+            ("", system(errno.EACCES), "80", PRIVILEGED),
+            ("2001:db8::1", system(errno.EADDRNOTAVAIL), "[2001:db8::1]:80", "choose an address of this machine"),
+            ("x", socket.gaierror(socket.EAI_NONAME, "Unknown"), "x:80", "choose an address of this machine"),
+        ):  # fmt: skip
+            said = f"cannot listen on {address} (--listen): {reason.strerror}; {mend}"
+            self.assertEqual(self.said_of(interface, 80, reason), said)
+
+    def test_no_socket(self) -> None:
+        """A UNIX socket has no interface, and the reason may be words."""
+        for reason, mend in (
+            (system(errno.EADDRINUSE), "remove the file if no program listens there, or choose another one"),
+            (system(errno.EACCES), "let this user write to the folder, or choose another one"),
+            (system(errno.ENOENT), "make the folder, or choose another one"),
+            ("Cannot acquire lock", LOCKED),
+            (OSError("AF_UNIX path too long"), "choose a shorter one"),
+        ):
+            words = getattr(reason, "strerror", None) or reason
+            said = f"cannot listen on /run/x (--listen): {words}; {mend}"
+            self.assertEqual(self.said_of(None, b"/run/x", reason), said)
+
+    def test_other_reasons(self) -> None:
+        """They are given as the system gives them, with the setting if it is known."""
+        reason = system(errno.ENOBUFS)
+        said = reason.strerror
+        self.assertEqual(self.said_of("", 80, reason, "--port"), f"cannot listen on 80 (--port): {said}")
+        self.assertEqual(self.said_of(None, "/run/x", reason, ""), f"cannot listen on /run/x: {said}")
         self.assertEqual(
-            self.refuse(error, foreground=True),
-            "cannot listen on 127.0.0.1:80: Address already in use; "
-            "end the program that has the port, or choose another one with --port",
+            self.refuse(CannotListenError("", 80, reason), foreground=True), f"cannot listen on 80: {said}"
         )
-
-    def test_not_allowed(self) -> None:
-        """Other reasons are given as the system gives them."""
-        error = CannotListenError("", 80, OSError(errno.EACCES, "Permission denied"))
-        self.assertEqual(self.refuse(error, foreground=True), "cannot listen on 80: Permission denied")
-
-    def test_socket_file(self) -> None:
-        """A Unix socket has no interface, and its reason may be words."""
-        error = CannotListenError(None, "/run/x", "Cannot acquire lock")
-        self.assertEqual(self.refuse(error, foreground=True), "cannot listen on /run/x: Cannot acquire lock")
 
     def test_daemon(self) -> None:
         """A daemon fails the way twistd waits for."""

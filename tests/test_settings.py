@@ -679,7 +679,7 @@ class ValueTests(SynchronousTestCase):
     def test_no_hub_address(self) -> None:
         """What agents cannot dial is refused."""
         for text in ("", "ftp://hub", "http://", "hub:port", "hub:99999", "http://u:p@hub", "hub/?a", "hub/#a",
-                     "::1", "[::1", "a b", "http://hub\n", "hub:0"):
+                     "::1", "[::1", "a b", "http://hub\n", "hub:0", "a..b", "a,b:1", f"{'x' * 64}.example"):
             self.assertIn("not a hub's address", str(self.assertRaises(ValueError, values.HUB_ADDRESS.parse, text)))
 
     def test_no_network(self) -> None:

@@ -71,24 +71,24 @@ class RequestHeads:
 
 def passed_on(head: ResponseHead, method: bytes) -> bytes:
     """The head of an answer to ``method`` as the hub is to have it."""
-    try:
-        return _passed_on(head.version, (head.status, head.reason), tuple(head.fields), method)
-    except _TooLongError as error:
-        return error.made
+    words = (head.version, head.status, head.reason, tuple(head.fields), method)
+    made = _known.get(words)
+    return _passed_on(words) if made is None else made
 
 
-class _TooLongError(Exception):
-    """What has been made is not to be remembered, as nothing is that ends in an exception."""
+_Words = tuple[bytes, int, bytes, Lines, bytes]
 
-    def __init__(self, made: bytes) -> None:
-        super().__init__()
-        self.made = made
+# How long a head is should be known before lru_cache is asked, and costs more to find out than what that answers. Where
+# this is full of heads that came once, as those with a number of their own do, little is lost by beginning anew.
+_known: dict[_Words, bytes] = {}
 
 
-@lru_cache(REMEMBERED)
-def _passed_on(version: bytes, status: tuple[int, bytes], lines: Lines, method: bytes) -> bytes:
-    fields = agent_response_fields(ResponseHead(version, *status, list(lines)), method)
-    made = serialise_response_head(ResponseHead(version, *status, fields))
-    if len(status[1]) + sum(map(len, chain.from_iterable(lines))) > LONGEST:
-        raise _TooLongError(made)
+def _passed_on(words: _Words) -> bytes:
+    version, status, reason, lines, method = words
+    fields = agent_response_fields(ResponseHead(version, status, reason, list(lines)), method)
+    made = serialise_response_head(ResponseHead(version, status, reason, fields))
+    if len(reason) + sum(map(len, chain.from_iterable(lines))) <= LONGEST:
+        if len(_known) >= REMEMBERED:
+            _known.clear()
+        _known[words] = made
     return made

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from slime.files import content_of
+from slime.files import lasting_content_of
 
 __all__ = ["given_ids", "kept_ids"]
 
@@ -64,7 +64,7 @@ def _kept(path: Path) -> str:
 def _read(path: Path) -> str | None:
     """The id in a file; ``None`` if there is no such file, or something else is in it."""
     try:
-        text = content_of(path).decode("ascii", "replace").strip()
+        text = lasting_content_of(path).decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None
     return text if _ID.fullmatch(text) else None

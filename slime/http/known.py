@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache, partial
-from typing import Any
+from typing import Generic, Protocol, TypeVar
 
 from slime.http.fields import tokens
 from slime.http.head import HeadLimits, RequestHead, read_request_head, stays_open
 from slime.record import record
 
-__all__ = ["LONGEST", "REMEMBERED", "KnownHead", "KnownHeads", "Meaning"]
+__all__ = ["LONGEST", "REMEMBERED", "Conclusion", "Conclusions", "KnownHead", "KnownHeads", "Meaning"]
 
 #: Heads that are remembered.
 REMEMBERED = 128
@@ -31,6 +31,24 @@ MET = 1024
 _LENGTH = re.compile(rb"\r\n[Cc]ontent-[Ll]ength: ?([1-9][0-9]{0,17})\r\n")
 _SOME_LENGTH = b"1"
 
+_T = TypeVar("_T")
+
+
+class Conclusion(Generic[_T]):
+    """One thing that can be concluded from any head: what it is found under, and of which type it is."""
+
+    __slots__ = ()
+
+
+class Conclusions(Protocol):
+    """What has been concluded from one head: a dict, which type checkers know to hold under each key what fits it."""
+
+    def get(self, key: Conclusion[_T], /) -> _T | None:
+        """What has been concluded; ``None`` if nobody has yet."""
+
+    def __setitem__(self, key: Conclusion[_T], found: _T, /) -> None:
+        """Keep it as long as the head is remembered."""
+
 
 class Meaning:
     """What follows from a request's head alone, however long the body is that it announces.
@@ -40,7 +58,7 @@ class Meaning:
     :ivar persistent: will the application keep the connection open?
     :ivar upgrading: does ``Connection`` speak of an upgrade?
     :ivar hesitant: does a body wait until it is asked for (RFC 9110 section 10.1.1)?
-    :ivar conclusions: what others have concluded from the head, each under a key of its own.
+    :ivar conclusions: what others have concluded from the head.
     """
 
     __slots__ = ("conclusions", "hesitant", "path", "persistent", "remembered", "upgrading")
@@ -52,7 +70,7 @@ class Meaning:
         self.persistent = stays_open(head.version, options)
         self.upgrading = b"upgrade" in options
         self.hesitant = length != 0 and head.version == b"1.1" and b"100-continue" in tokens(head.fields, b"expect")
-        self.conclusions: dict[object, Any] = {}
+        self.conclusions: Conclusions = {}  # type: ignore[assignment]
 
 
 @record

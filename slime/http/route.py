@@ -14,6 +14,7 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from slime.http.fields import Fields, field_values, is_token
+from slime.http.known import Conclusion
 
 __all__ = ["UNKNOWN", "Route", "TrustedProxies", "canonical_address", "forwarded_element", "read_route"]
 
@@ -64,11 +65,13 @@ class TrustedProxies:
     """The proxies that are listened to.
 
     :param names: networks and addresses, and :data:`UNIX`.
+    :ivar told: what they say in a head of the way before them.
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
         self._networks = [ip_network(name) for name in names if name != UNIX]
         self._unix = UNIX in names
+        self.told: Conclusion[Route] = Conclusion()
         self.include = lru_cache(4096)(self._include) if self._networks else self._nobody
 
     def include_sender(self, address: str) -> bool:

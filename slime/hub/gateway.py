@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from slime.errors import BadMessage, ErrorCode
 from slime.http.head import field_lines, field_values, tokens
+from slime.http.known import Conclusion
 from slime.http.route import TrustedProxies
 from slime.http.upgrade import wanted_upgrade
 from slime.hub.answers import Trouble
@@ -39,7 +40,9 @@ __all__ = ["TUNNEL_PATH", "GatewayPolicy", "GatewayResource"]
 TUNNEL_PATH = b"/v1/agent/tunnel"
 CALLS = b"/v1/agent/"
 _CRLF = b"\r\n"
-_PASSWORD = b"slime-app-password"
+
+#: The passwords that a head brings; what each gateway makes of a head is its own.
+_PASSWORDS: Conclusion[list[bytes]] = Conclusion()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class GatewayResource(Resource):
         self._seed = seed
         self._id_prefix = os.urandom(6).hex().encode("ascii") + b"-"
         self._ids = count(1)
+        self._order: Conclusion[Order] = Conclusion()
         self.began: Callable[[Exchange], object] | None = None
 
     def render(self, request: Request) -> bytes:
@@ -113,7 +117,7 @@ class GatewayResource(Resource):
                 authenticate(request.head, self._policy.app_password)
             if request.channel.stranger:
                 request.site.recognise(request.channel)
-            order = request.head.meaning.conclusions.get(self) or self._conclude(request.head, peer)
+            order = request.head.meaning.conclusions.get(self._order) or self._conclude(request.head, peer)
             head = one_hop_on(request.head) if request.method in COUNTED else request.head
         except BadMessage as error:
             request.fail(Trouble(error.code, error.detail), request_id)
@@ -126,7 +130,7 @@ class GatewayResource(Resource):
             self._start(exchange)
 
     def _conclude(self, head: KnownHead, peer: Peer) -> Order:
-        order = head.meaning.conclusions[self] = read_order(head, peer, self._policy.patience)
+        order = head.meaning.conclusions[self._order] = read_order(head, peer, self._policy.patience)
         return order
 
     def _start(self, exchange: Exchange) -> None:
@@ -176,9 +180,9 @@ def authenticate(head: KnownHead, password: bytes) -> None:
     :raises BadMessage: the head does not have it, and only it.
     """
     conclusions = head.meaning.conclusions
-    given = conclusions.get(_PASSWORD)
+    given = conclusions.get(_PASSWORDS)
     if given is None:
-        given = conclusions[_PASSWORD] = field_values(head.fields, _PASSWORD)
+        given = conclusions[_PASSWORDS] = field_values(head.fields, b"slime-app-password")
     if len(given) != 1:
         raise BadMessage(ErrorCode.UNAUTHORIZED, "one Slime-App-Password field is needed")
     if not hmac.compare_digest(given[0], password):

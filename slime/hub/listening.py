@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,11 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from slime.files import lasting_content_of
 from slime.hub.handover import Newcomers, steer
-from slime.pem import certificates_in
+from slime.pem import PEMFileError, certificates_in, pair_in
 
-__all__ = ["Ports", "cannot_listen", "check_port", "files_of", "has_tls", "hub_endpoint"]
+__all__ = ["Ports", "cannot_listen", "check_files", "check_port", "has_tls", "hub_endpoint"]
 
 
 def hub_endpoint(
@@ -46,22 +47,38 @@ def hub_endpoint(
     return endpoint
 
 
-def files_of(
-    description: str, arguments: Sequence[str] = ("certKey", "privateKey", "extraCertChain")
-) -> Iterator[Path]:
-    """The files of an endpoint's certificate, key and chain, as far as it names them.
-
-    :param arguments: which ones, and in which order.
-    """
-    for argument in arguments:
-        found = re.search(rf"(?<!\\):{argument}=((?:\\.|[^\\:])+)", description)
-        if found:
-            yield Path(re.sub(r"\\(.)", r"\1", found[1]))
-
-
 def certificate_file(description: str) -> Path | None:
     """The file that an endpoint takes its certificate from, if it names one."""
-    return next(files_of(description, ("certKey", "privateKey")), None)
+    return _file(description, "certKey") or _file(description, "privateKey")
+
+
+def _file(description: str, argument: str) -> Path | None:
+    found = re.search(rf"(?<!\\):{argument}=((?:\\.|[^\\:])+)", description)
+    return Path(re.sub(r"\\(.)", r"\1", found[1])) if found else None
+
+
+def check_files(description: str) -> None:
+    """Twisted would say what is wrong with a certificate or a key in the words of OpenSSL.
+
+    :raises PEMFileError: one that an endpoint names cannot be used.
+    """
+    certificate, key = certificate_file(description), _file(description, "privateKey")
+    if certificate is not None and key is not None:
+        pair_in(certificate, key)
+    chain = _file(description, "extraCertChain")
+    if chain is not None:
+        certificates_in(chain)
+        _check_text(chain)
+
+
+def _check_text(chain: Path) -> None:
+    """Twisted takes a chain apart by itself, and finds nothing in what others can read."""
+    content = lasting_content_of(chain)
+    if b"\r" in content or not content.isascii():
+        raise PEMFileError(
+            f"{chain} has more than ASCII in it, or line ends of Windows, which a chain must not; "
+            "put its certificates behind that in the file of certKey, or rid it of these"
+        )
 
 
 def check_port(description: str) -> None:
@@ -74,20 +91,22 @@ def check_port(description: str) -> None:
         raise ValueError("a port is a number from 0 to 65535")
 
 
-def cannot_listen(failure: Failure) -> CannotListenError:
+def cannot_listen(failure: Failure, setting: str) -> CannotListenError:
     """Why an endpoint does not listen, always as Twisted says it of TCP ports.
 
     For a UNIX socket Twisted takes a lock first, and passes on what the system says if there is no folder for that.
 
+    :param setting: what asked for it; the error has it as ``setting``, for :mod:`slime.process`.
     :raises Exception: it is no such reason.
     """
     error = failure.value
-    if isinstance(error, CannotListenError):
-        return error
-    if not isinstance(error, OSError):
+    if not isinstance(error, OSError | CannotListenError):
         failure.raiseException()
-    path = os.fsdecode(error.filename2 or error.filename or "its address")
-    return CannotListenError(None, path.removesuffix(".lock"), error)
+    if isinstance(error, OSError):
+        path = os.fsdecode(error.filename2 or error.filename or "its address")
+        error = CannotListenError(None, path.removesuffix(".lock"), error)
+    error.setting = setting  # type: ignore[attr-defined]
+    return error
 
 
 def has_tls(description: str) -> bool:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from slime.files import content_of
+from slime.files import lasting_content_of
 
 __all__ = ["Revocations", "is_token_id"]
 
@@ -70,7 +70,7 @@ class Revocations(Container[str]):
         if token_id not in self._ids:
             return False
         # Remarks are kept as they are, whatever they are written in.
-        text = content_of(self.path, LARGEST).decode("utf-8", "surrogateescape") if self.path.exists() else ""
+        text = lasting_content_of(self.path, LARGEST).decode("utf-8", "surrogateescape") if self.path.exists() else ""
         self._replace([line for line in text.splitlines() if line.strip() != token_id])
         del self._ids[token_id]
         return True
@@ -101,7 +101,7 @@ class Revocations(Container[str]):
 
 def _read(path: Path) -> list[str]:
     try:
-        text = content_of(path, LARGEST).decode("utf-8", "replace")
+        text = lasting_content_of(path, LARGEST).decode("utf-8", "replace")
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

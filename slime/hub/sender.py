@@ -53,7 +53,7 @@ def introduce(request: StreamedRequest, proxies: TrustedProxies) -> Peer:
 def _told_by(head: KnownHead, proxies: TrustedProxies) -> Route:
     """What a head says of the way, concluded once for each head."""
     conclusions = head.meaning.conclusions
-    route: Route | None = conclusions.get(proxies)
+    route = conclusions.get(proxies.told)
     if route is None:
-        route = conclusions[proxies] = read_route(head.fields, proxies)
+        route = conclusions[proxies.told] = read_route(head.fields, proxies)
     return route

@@ -43,7 +43,7 @@ from slime.state import state_dir
 from slime.tunnel.growth import WindowLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
 
     from twisted.internet.interfaces import IAddress, IListeningPort, IReactorTime, IStreamServerEndpoint
     from twisted.web.resource import IResource
@@ -92,10 +92,8 @@ def build_hub(
     root = gateway if tree is None else tree(gateway)
     site = GatewaySite(root, reactor, channel_limits(config), both(observer.answered, access.answered), corks)
     hub = HubService(reactor, Parts(site, gateway, pool, herald), access, config.grace)
-    authorities = certificates_in(config.agent_ca) if config.agent_ca else []
-    for description in config.listen:
-        endpoint = hub_endpoint(reactor, description, authorities, config.reuse_port)
-        Listener(endpoint, site, config.reuse_port).setServiceParent(hub)
+    for listener in listeners(reactor, config, site):
+        listener.setServiceParent(hub)
     sweeper(reactor, site).setServiceParent(hub)
     if config.admin is not None:
         build_admin(reactor, config, Watched(pool, site, observer, revoked)).setServiceParent(hub)
@@ -141,6 +139,15 @@ def access_log(reactor: IReactorTime, config: HubConfig) -> AccessLog | NoAccess
     line_format = FORMATS[config.log_format if config.access_log == "on" else config.access_log]
     sink = AccessFile(config.access_log_file) if config.access_log_file else TheLog(raw_sink())
     return AccessLog(reactor, sink, line_format)
+
+
+def listeners(reactor: Any, config: HubConfig, site: GatewaySite) -> Iterator[Listener]:
+    """One for each endpoint."""
+    authorities = certificates_in(config.agent_ca) if config.agent_ca else []
+    setting = "--host, --port" if config.listen == (config.host_and_port,) else "--listen"
+    for description in config.listen:
+        endpoint = hub_endpoint(reactor, description, authorities, config.reuse_port)
+        yield Listener(endpoint, site, config.reuse_port, setting)
 
 
 def sweeper(reactor: IReactorTime, site: GatewaySite) -> TimerService:
@@ -209,12 +216,16 @@ class Listener(Service):
     """Listens on one endpoint from start to stop.
 
     :ivar shared: whether another hub may listen there, too.
+    :param setting: what whoever runs the hub has asked for it with.
     """
 
     _log = Logger()
 
-    def __init__(self, endpoint: IStreamServerEndpoint, site: GatewaySite, shared: bool = False) -> None:
+    def __init__(
+        self, endpoint: IStreamServerEndpoint, site: GatewaySite, shared: bool = False, setting: str = "--listen"
+    ) -> None:
         self.shared = shared
+        self._setting = setting
         self._endpoint = endpoint
         self._site = site
         self._asked = False
@@ -229,7 +240,7 @@ class Listener(Service):
         self._endpoint.listen(self._site).addCallbacks(self._listening, self._failed)
         self._asked = True
         if self._failure is not None:
-            raise cannot_listen(self._failure)
+            raise cannot_listen(self._failure, self._setting)
 
     def startService(self) -> None:
         """The service is up; listen, if nobody called :meth:`privilegedStartService`."""
@@ -244,7 +255,7 @@ class Listener(Service):
     def _failed(self, failure: Failure) -> None:
         self._failure = failure
         if self._asked:
-            self._log.failure("cannot listen", failure)
+            self._log.failure("cannot listen ({setting})", failure, setting=self._setting)
 
     def step_aside(self) -> None:
         """Let new connections go to the other hub, if there is one."""

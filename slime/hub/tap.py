@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from OpenSSL import crypto
 from twisted.application.service import IService, Service
 from twisted.internet.endpoints import serverFromString
 from twisted.logger import Logger
 
 from slime.commands import HUB_RUN
-from slime.files import content_of
 from slime.log import log_through_twistd
 from slime.options import SettingsOptions, refuse
-from slime.pem import certificates_in
+from slime.pem import PEMFileError, certificates_in
 from slime.process import supervised
 from slime.settings import HubConfig
 from slime.sources import load_hub, shown
@@ -23,6 +23,9 @@ __all__ = ["Options", "makeService"]
 
 #: A secret of fewer bytes may be guessed by trying; what is random and this long is not.
 SAFE_SECRET_BYTES = 16
+
+EXAMPLE = "tcp:8080:interface=127.0.0.1"
+TLS_EXAMPLE = "ssl:443:privateKey=key.pem:certKey=chain.pem"
 
 
 class Options(SettingsOptions):
@@ -53,24 +56,28 @@ def makeService(options: Options) -> IService:
 
 def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "listen") -> None:
     """End the process, with one line, over an endpoint that cannot be made."""
-    from slime.hub.listening import check_port, files_of
+    from slime.hub.listening import check_files, check_port, has_tls
 
     for description in descriptions:
         try:
             check_port(description)
-            for path in files_of(description):
-                content_of(path)
+            check_files(description)
             serverFromString(reactor, description)
+        except PEMFileError as problem:
+            refuse(HUB_RUN.name, f"{setting}: {problem}")
         except Exception as problem:
-            # Each kind of endpoint is a plugin with exceptions of its own: a missing certificate, a bad number.
-            reason = str(problem)
-            if isinstance(problem, OSError):
-                reason = f"cannot read {problem.filename}: {problem.strerror}"
-            refuse(
-                HUB_RUN.name,
-                f"{setting}: {shown(description)} makes no endpoint: {reason}; "
-                "write one like tcp:8080:interface=127.0.0.1",
-            )
+            # Each kind of endpoint is a plugin with exceptions of its own: a missing file, a bad number.
+            example = TLS_EXAMPLE if has_tls(description) else EXAMPLE
+            reason = f"{shown(description)} makes no endpoint: {_reason(problem)}"
+            refuse(HUB_RUN.name, f"{setting}: {reason}; write one like {example}")
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, OSError):
+        return f"cannot read {problem.filename}: {problem.strerror}"
+    if isinstance(problem, crypto.Error):
+        return "its certificate and key cannot be used"
+    return str(problem)
 
 
 def check_admin(reactor: Any, config: HubConfig) -> None:
@@ -96,7 +103,7 @@ def check_authorities(config: HubConfig) -> None:
         return
     try:
         certificates_in(config.agent_ca)
-    except ValueError as problem:
+    except PEMFileError as problem:
         refuse(HUB_RUN.name, f"agent-ca: {problem}")
     if not any(map(has_tls, config.listen)):
         refuse(

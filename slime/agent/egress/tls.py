@@ -17,7 +17,7 @@ from twisted.internet.ssl import CertificateOptions, optionsForClientTLS
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from slime.pem import certificates_in, private_key_in
+from slime.pem import certificates_in, pair_in
 
 __all__ = ["Authorities", "Identity", "TLSOptions", "TLSTrouble", "explained", "read_authorities", "read_identity"]
 
@@ -105,7 +105,7 @@ class Unverified:
 def read_authorities(path: Path) -> Authorities:
     """The authorities in a file of PEM certificates.
 
-    :raises ValueError: there are none; with words for whoever named the file.
+    :raises PEMFileError: there are none.
     """
     return Authorities(certificates_in(path))
 
@@ -114,12 +114,10 @@ def read_identity(certificate: Path, key: Path | None) -> Identity:
     """A client certificate in a PEM file, its chain behind it.
 
     :param key: the PEM file of its private key; ``None`` when that stands in the same file.
-    :raises ValueError: they cannot be used; with words for whoever named the files.
+    :raises PEMFileError: they cannot be used.
     """
-    chain = certificates_in(certificate)
-    private: Any = private_key_in(key or certificate)
-    if private.public_key() != chain[0].public_key():
-        raise ValueError(f"the private key in {key or certificate} does not belong to the certificate in {certificate}")
+    private: Any
+    chain, private = pair_in(certificate, key or certificate)
     first, *others = map(crypto.X509.from_cryptography, chain)
     return Identity(crypto.PKey.from_cryptography_key(private), first, tuple(others))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from slime.agent.egress import Egress, Place
 from slime.agent.egress.proxy import ProxyAddress
 from slime.agent.egress.tls import Authorities, Identity, TLSOptions, read_authorities, read_identity
+from slime.pem import KeyFileError, PEMFileError
 from slime.settings import AgentConfig
 
 __all__ = ["Ways", "warnings_about", "ways_out"]
@@ -31,8 +32,8 @@ def ways_out(config: AgentConfig) -> Ways:
     """
     trusted = _authorities(config.ca)
     secure = _proxy(config.proxy or config.https_proxy)
-    hub = TLSOptions(trusted, _identity("client-cert", config.client_cert, config.client_key))
-    shown = _identity("upstream-client-cert", config.upstream_client_cert, config.upstream_client_key)
+    hub = TLSOptions(trusted, _identity("client", config.client_cert, config.client_key))
+    shown = _identity("upstream-client", config.upstream_client_cert, config.upstream_client_key)
     upstreams = TLSOptions(trusted, shown, verified=not config.insecure_upstream)
     known = TLSOptions(trusted)
     return Ways(
@@ -44,19 +45,21 @@ def ways_out(config: AgentConfig) -> Ways:
 def _authorities(path: Path | None) -> Authorities | None:
     try:
         return None if path is None else read_authorities(path)
-    except ValueError as error:
+    except PEMFileError as error:
         raise ValueError(f"ca: {error}") from None
 
 
-def _identity(setting: str, certificate: Path | None, key: Path | None) -> Identity | None:
+def _identity(settings: str, certificate: Path | None, key: Path | None) -> Identity | None:
+    """Of the two settings whose names begin so."""
     if certificate is None:
         if key is not None:
-            raise ValueError(f"{setting}: missing, and its key is given; name the certificate's file too")
+            raise ValueError(f"{settings}-cert: missing, and its key is given; name the certificate's file too")
         return None
     try:
         return read_identity(certificate, key)
-    except ValueError as error:
-        raise ValueError(f"{setting}: {error}") from None
+    except PEMFileError as error:
+        about = "key" if key is not None and isinstance(error, KeyFileError) else "cert"
+        raise ValueError(f"{settings}-{about}: {error}") from None
 
 
 def _proxy(url: str | None) -> ProxyAddress | None:

@@ -79,9 +79,8 @@ class AdminService(MultiService):
         self._log.info("the admin site is at {address}", address=site_address(port.getHost(), self._endpoint))
 
     def _cannot_listen(self, failure: Failure) -> None:
-        error = cannot_listen(failure)
+        error = cannot_listen(failure, "--admin")
         if not self._optional:
-            error.setting = "--admin"  # type: ignore[attr-defined]
             raise error
         self._log.warn(
             "there is no admin site: port {port} is taken, by another hub perhaps (choose another one with "
