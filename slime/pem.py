@@ -49,7 +49,7 @@ _KEYS = _Sort(
     (b"PRIVATE KEY", b"EC PRIVATE KEY", b"RSA PRIVATE KEY", b"DSA PRIVATE KEY", b"ENCRYPTED PRIVATE KEY"), "pkey",
 )  # fmt: skip
 
-_LABEL = re.compile(rb"-----BEGIN ([A-Z0-9 ]{1,40})-----")
+_LABEL = re.compile(rb"^-----BEGIN ([A-Z0-9 ]{1,40})-----", re.MULTILINE)
 
 
 def certificates_in(path: Path) -> list[x509.Certificate]:

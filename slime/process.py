@@ -42,7 +42,7 @@ _PORT_MENDS: dict[int | str, str] = {
 
 #: The same for UNIX sockets, of which Twisted and Python say some things in words.
 _SOCKET_MENDS: dict[int | str, str] = {
-    errno.EADDRINUSE: "remove the file if no program listens there, or choose another one",
+    errno.EADDRINUSE: "remove what is there if no program listens on it, or choose another path",
     errno.EACCES: "let this user write to the folder, or choose another one",
     errno.ENOENT: "make the folder, or choose another one",
     "Cannot acquire lock": "end the program that listens there, or choose another file; if there is none, remove the "

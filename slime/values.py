@@ -310,7 +310,8 @@ def _parse_admin_address(text: str) -> str:
     if text.lower() == "off":
         raise ValueError("what a hub without an admin site is told; such a hub cannot be asked")
     if text.startswith("unix:"):
-        return f"unix:{_parse_path(text.split(':')[1].removeprefix('address='))}"
+        # As the hub takes it: there nobody expands a tilde.
+        return f"unix:{_parse_printable(text.split(':')[1].removeprefix('address='))}"
     endpoint = _ADMIN_ENDPOINT.fullmatch(text)
     if endpoint is not None:
         interface = _INTERFACE.search(endpoint[3])

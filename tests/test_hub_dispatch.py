@@ -430,12 +430,14 @@ class DispatcherMachine(RuleBasedStateMachine):
         self.queue: list[Ticket] = []
         self.placed: list[Ticket] = []
         self.asked: list[Ticket] = []
+        self.gone: set[int] = set()
 
     def performed(self, made: list[Decision]) -> None:
         for at, one in enumerate(made):
             if isinstance(one, Revocation):
                 assert one.ticket in self.placed
                 assert one.ticket not in self.asked, "asked twice"
+                assert id(one.ticket) not in self.gone, "nobody wants it"
                 self.asked.append(one.ticket)
                 continue
             fitting = [other for other in self.queue if one.seat.rights.permit(other.scope, other.path)]
@@ -457,6 +459,7 @@ class DispatcherMachine(RuleBasedStateMachine):
 
     def forget(self, one: Ticket) -> None:
         self.placed.remove(one)
+        self.gone.discard(id(one))
         if one in self.asked:
             self.asked.remove(one)
 
@@ -536,7 +539,8 @@ class DispatcherMachine(RuleBasedStateMachine):
     def asked_back(self, data: st.DataObject, begun: bool, late: bool) -> None:
         """The agent's answer: it has begun, or here it is; it may be too late for anything."""
         one = data.draw(st.sampled_from(self.asked))
-        if begun:
+        late = late or id(one) in self.gone
+        if begun and id(one) not in self.gone:
             self.asked.remove(one)
             self.performed(self.dispatcher.started(one))
             return
@@ -550,7 +554,7 @@ class DispatcherMachine(RuleBasedStateMachine):
     def too_late(self, data: st.DataObject) -> None:
         """Its time is over; it may have been asked for."""
         one = data.draw(st.sampled_from(self.placed))
-        if not one.begun:
+        if not one.begun and id(one) not in self.gone:
             self.performed(self.dispatcher.ask_back(one))
             assert one.asked
             assert not one.wanted
@@ -560,8 +564,10 @@ class DispatcherMachine(RuleBasedStateMachine):
     def left(self, data: st.DataObject) -> None:
         """Nobody waits for it any more; its agent has yet to confirm that."""
         one = data.draw(st.sampled_from(self.placed))
-        self.performed(self.dispatcher.forgo(one))
-        assert not one.wanted
+        if not one.begun:
+            self.gone.add(id(one))
+            self.performed(self.dispatcher.give_up(one))
+            assert not one.wanted
 
     @invariant()
     def nothing_lost_or_doubled(self) -> None:
@@ -569,7 +575,8 @@ class DispatcherMachine(RuleBasedStateMachine):
         placed = [one for seat in self.seats for one in seat.tickets]
         assert len(placed) == len(self.placed)
         assert set(placed) == set(self.placed)
-        assert {one for one in placed if one.asked} == set(self.asked)
+        gone = {one for one in placed if id(one) in self.gone}
+        assert {one for one in placed if one.asked} == {*self.asked, *gone}
         assert self.dispatcher._wanted == sum(one.wanted for one in placed)
         assert not any(one.wanted for one in placed if not one.asked)
 

@@ -13,7 +13,7 @@ from slime.hub.doorstep import Doorstep
 from slime.hub.outlet import Outlet
 from slime.hub.seats import Seat
 from slime.hub.terms import PoolLimits
-from slime.tunnel import Head, Hello, Open, Refused, Reset, Revoke, Revoked, Started
+from slime.tunnel import Capacity, Head, Hello, Open, Refused, Reset, Revoke, Revoked, Started
 from slime.wslink import CloseCode
 from tests.link_fixture import AgentPeer, AppPeer, MemoryHub, token
 from tests.test_hub_links import OK_HEAD
@@ -254,6 +254,95 @@ class TooLateTests(SynchronousTestCase):
         self.assertEqual(agent.frames(), [Revoke(3)])
         late.leave()
         self.assertEqual(agent.frames(), [Reset(3, ErrorCode.CANCELLED), Revoke(2)])
+
+    def test_left_before_a_slot_is_free(self) -> None:
+        """One whose application has left is not in the way of one that waits, whatever its agent says and when."""
+        for says in (None, Reset(3, ErrorCode.CANCELLED)):
+            self.setUp()
+            agent, _, late = self.two_held()
+            late.leave()
+            if says is not None:
+                agent.frames()
+                agent.say(says)
+            agent.frames()
+            self.hub.agent(agent_id="idle")
+            self.assertEqual(agent.frames(), [Revoke(2)])
+
+    def test_wanted_elsewhere_and_unreachable(self) -> None:
+        """One that ends otherwise leaves the slot that it was asked for to another one."""
+        agent, _, _ = self.two_held()
+        self.hub.agent(agent_id="idle")
+        self.assertEqual(agent.frames(), [Revoke(3)])
+        agent.say(Reset(3, ErrorCode.UPSTREAM_UNREACHABLE, "it refuses connections"))
+        self.assertEqual(agent.frames(), [Revoke(2)])
+
+    def test_drained_agent_that_says_nothing(self) -> None:
+        """What it was asked for is not counted among those that will take a free slot."""
+        silent, other = self.busy("silent", "a"), self.busy("other", "c")
+        self.late(b"Slime-Scope: a"), self.waiting(b"Slime-Scope: c")
+        silent.frames(), other.frames()
+        self.hub.pool.drain_agent("silent-token/silent")
+        self.assertEqual(silent.frames(), [Revoke(2)])
+        idle = AgentPeer(self.hub, token("idle", scopes=("c",)))
+        idle.hello(agent_id="idle")
+        self.assertEqual(other.frames(), [Revoke(2)])
+
+    def test_begun_elsewhere_and_refused_here(self) -> None:
+        """Whatever the error is."""
+        for waits, error in ((False, b"all-busy"), (True, b"draining")):
+            self.setUp()
+            first = self.hub.agent(agent_id="first", prefetch=0)
+            app = self.hub.app()
+            app.ask(fields=b"Slime-Block: 1\r\n" if waits else b"")
+            first.frames()
+            first.say(Started(1))
+            second = self.hub.agent(agent_id="second", prefetch=0)
+            first.leave()
+            second.frames()
+            second.say(Capacity(0), Refused(1, ErrorCode.ALL_BUSY))
+            self.hub.pool.drain()
+            self.assertEqual(self.told(app), (b"503", error, b"yes"))
+
+    def held_then_refused(self) -> tuple[AgentPeer, AppPeer]:
+        """A request is held for 15 of its 20 s, refused, held elsewhere, and begins there a second later."""
+        first = self.busy("first")
+        app = self.waiting(b"Slime-Timeout: 20")
+        first.frames()
+        self.hub.clock.advance(15)
+        second = self.busy("second")
+        first.say(Capacity(0), Refused(2, ErrorCode.ALL_BUSY))
+        second.frames()
+        self.hub.clock.advance(1)
+        second.say(Head(1, OK_HEAD, 0), Started(2))
+        return second, app
+
+    def test_time_at_two_agents(self) -> None:
+        """All of it counts."""
+        agent, app = self.held_then_refused()
+        self.busy("third", prefetch=0)
+        agent.leave()
+        self.hub.clock.advance(3.9)
+        self.assertEqual(app.taken(), b"")
+        self.hub.clock.advance(0.3)
+        self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"yes"))
+
+    def test_runs_at_two_agents(self) -> None:
+        """The time in which it ran does not, even if it never waited between."""
+        first = self.hub.agent(agent_id="first", prefetch=0)
+        app = self.waiting(b"Slime-Timeout: 20")
+        first.frames()
+        first.say(Started(1))
+        self.hub.clock.advance(25)
+        second = self.hub.agent(agent_id="second", prefetch=0)
+        first.leave()
+        second.frames()
+        second.say(Started(1))
+        self.busy("third", prefetch=0)
+        second.leave()
+        self.hub.clock.advance(19.9)
+        self.assertEqual(app.taken(), b"")
+        self.hub.clock.advance(0.3)
+        self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"yes"))
 
     def test_begun_elsewhere_before(self) -> None:
         """What has begun at an agent that is lost has begun, whatever becomes of it."""

@@ -60,6 +60,24 @@ class PatienceWheelTests(SynchronousTestCase):
         self.clock.pump([0.1] * 12)
         self.assertIn("a'", wheel)
 
+    def test_mistake(self) -> None:
+        """It costs nobody else the end of a wait, and the wheel turns on."""
+        late: list[str] = []
+
+        def expired(name: str) -> None:
+            late.append(name)
+            if name == "a":
+                raise ValueError(name)
+
+        wheel: PatienceWheel[str] = PatienceWheel(self.clock, expired)
+        for name in "ab":
+            wheel.start(name, 1.0)
+        wheel.start("c", 5.0)
+        self.clock.advance(2.0)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.clock.advance(4.0)
+        self.assertEqual((late, len(wheel), self.clock.getDelayedCalls()), (["a", "b", "c"], 0, []))
+
     def test_ended_by_one_that_is_as_late(self) -> None:
         """Whose wait is ended in time is not called, though it is the same turn."""
         late: list[str] = []

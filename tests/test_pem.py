@@ -190,7 +190,7 @@ class SettingTests(Case):
         """What Twisted does not find in it is not its certificates' fault."""
         words = (
             f"{self.bad} has more than ASCII in it, or line ends of Windows, which a chain must not; "
-            "put its certificates behind that in the file of certKey, or rid it of these"
+            "rid it of these"
         )
         line = "listen: hub run --secret s --listen ssl:0:privateKey={key}:certKey={certificate}:extraCertChain={bad}"
         for content in (ISSUED.pem.replace(b"\n", b"\r\n"), "é\n".encode() + ISSUED.pem):
@@ -198,12 +198,22 @@ class SettingTests(Case):
         check_files(f"ssl:0:privateKey={self.key}:certKey={self.certificate}:extraCertChain={self.certificate}")
 
     def test_without_names(self) -> None:
-        """Files of an endpoint that are given by their places are Twisted's affair, but not their faults' names."""
-        self.bad.touch()
-        for endpoint, reason in (
-            (f"ssl:0:{self.key}:{self.bad}", "its certificate and key cannot be used"),
-            (f"ssl:0:{self.home}/gone", f"cannot read {self.home.absolute()}/gone: No such file or directory"),
-        ):
-            line = self.refused("hub", "run", "--secret=s", "--listen", endpoint)
-            words = f"makes no endpoint: {reason}; write one like ssl:443:privateKey=key.pem:certKey=chain.pem"
-            self.assertTrue(line.endswith(words), line)
+        """Files of an endpoint may be given by their places, and one of them is enough, or none."""
+        locked = "an encrypted private key, and there is nobody to ask for its password; openssl pkey takes it off"
+        lines = (
+            f"listen: hub run --secret s --listen ssl:0:{{bad}}:{self.certificate}",
+            "listen: hub run --secret s --listen ssl:0:certKey={certificate}:privateKey={bad}",
+            "listen: hub run --secret s --listen haproxy:ssl:0:{bad}",
+        )
+        self.assert_refused(ISSUED.pem + LOCKED, f"{self.bad} holds {locked}", *lines)
+        gone = "cannot read server.pem: No such file or directory"
+        for endpoint in ("ssl:0", "ssl:0:interface=127.0.0.1"):
+            self.assertIn(gone, self.refused("hub", "run", "--secret=s", "--listen", endpoint))
+        check_files(f"ssl:0:{self.key}:{self.certificate}")
+
+    def test_mark_before_it(self) -> None:
+        """What other libraries read over, OpenSSL does not."""
+        self.bad.write_bytes(b"\xef\xbb\xbf" + ISSUED.key_pem)
+        line = self.refused("hub", "run", "--secret=s", "--listen", f"ssl:0:{self.bad}:{self.certificate}")
+        words = "OpenSSL cannot use its certificate and key, though they are there: write both anew, in PEM form"
+        self.assertIn(words, line)

@@ -120,7 +120,7 @@ class StartTests(Case):
     def test_no_socket(self) -> None:
         """A UNIX socket has no interface, and the reason may be words."""
         for reason, mend in (
-            (system(errno.EADDRINUSE), "remove the file if no program listens there, or choose another one"),
+            (system(errno.EADDRINUSE), "remove what is there if no program listens on it, or choose another path"),
             (system(errno.EACCES), "let this user write to the folder, or choose another one"),
             (system(errno.ENOENT), "make the folder, or choose another one"),
             ("Cannot acquire lock", LOCKED),

@@ -78,8 +78,7 @@ def passed_on(head: ResponseHead, method: bytes) -> bytes:
 
 _Words = tuple[bytes, int, bytes, Lines, bytes]
 
-# How long a head is should be known before lru_cache is asked, and costs more to find out than what that answers. Where
-# this is full of heads that came once, as those with a number of their own do, little is lost by beginning anew.
+# No lru_cache, as that would keep long heads as well. When it is full it begins anew: what comes often is soon there.
 _known: dict[_Words, bytes] = {}
 
 

@@ -86,7 +86,7 @@ class Dispatcher:
         """The agent is to get rid of what it holds: ask for every ticket but the ``offered`` that may be running."""
         held = [ticket for ticket in islice(seat.tickets, seat.offered, None) if not ticket.asked]
         for ticket in held:
-            self._ask(ticket)
+            ticket.asked = True
         return [Revocation(ticket, seat) for ticket in held]
 
     # -- tickets ----------------------------------------------------------------------------------------------------
@@ -135,21 +135,24 @@ class Dispatcher:
     def started(self, ticket: Ticket) -> list[Decision]:
         """The ticket's request has begun: if it was asked for, it will not come back, but another one may instead."""
         ticket.begun, ticket.asked = True, False
-        return self.forgo(ticket)
+        return self._forgo(ticket) if ticket.wanted else []
 
     def ask_back(self, ticket: Ticket) -> list[Decision]:
         """The ticket is not to wait at its agent any longer, nor anywhere else."""
         assert ticket.seat is not None
-        if ticket.asked:
-            return self.forgo(ticket)
-        ticket.asked = True
-        return [Revocation(ticket, ticket.seat)]
+        asked, ticket.asked = ticket.asked, True
+        return self._forgo(ticket) if asked else [Revocation(ticket, ticket.seat)]
 
-    def forgo(self, ticket: Ticket) -> list[Decision]:
-        """The ticket will not take the slot that it was asked for, if it was: another one may."""
-        if not ticket.wanted:
-            return []
+    def give_up(self, ticket: Ticket) -> list[Decision]:
+        """Nobody waits for the ticket any more. If an agent has it, that has been told so, and is not asked for it."""
+        ticket.asked = ticket.seat is not None
+        return self._forgo(ticket)
+
+    def _forgo(self, ticket: Ticket) -> list[Decision]:
+        """The ticket will not take a slot that is free elsewhere: another one may."""
         self._unwant(ticket)
+        if not self._holding:
+            return []
         free = self._choose(self._classes_for(ticket), self._rng)
         return self._call_back(free) if free is not None else []
 
@@ -233,7 +236,8 @@ class Dispatcher:
             if best is None or best[0] <= 0:
                 break
             _, ticket = best
-            self._ask(ticket)
+            ticket.asked = ticket.wanted = True
+            self._wanted += 1
             assert ticket.seat is not None
             made.append(Revocation(ticket, ticket.seat))
         return made
@@ -250,10 +254,6 @@ class Dispatcher:
                     # Nobody knows yet how long one takes that has finished nothing.
                     mean = math.inf if seat.service_time is None else seat.service_time
                     yield mean * (1 + (place - 1) / seat.slots) - seat.rtt - free.rtt / 2, ticket
-
-    def _ask(self, ticket: Ticket) -> None:
-        ticket.asked = ticket.wanted = True
-        self._wanted += 1
 
     def _unask(self, ticket: Ticket) -> None:
         ticket.asked = False

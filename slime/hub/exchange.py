@@ -132,7 +132,7 @@ class Exchange:
     :ivar requeues: how often it was given to another agent because one lost or refused it.
     :ivar returns: how often an agent gave it back because it was asked to.
     :ivar stage: where it is.
-    :ivar waited: seconds of its patience spent before it had to wait anew.
+    :ivar waited: seconds of its patience spent before it had to wait anew; ``seated_at`` is when its wait was over.
     :ivar too_late: its patience is over, and the agent that it waits at has been asked for it.
     :ivar answered_at: when the answer's head came, by the pool's clock, as all moments here; 0 means not yet.
     :ivar upgrade: what it asks to switch to, and ``switched`` whether it has; see :mod:`slime.hub.passage`.
@@ -145,7 +145,7 @@ class Exchange:
     started = begun_before = _NOT_STARTED
     outcome = agent_name = agent_key = ""
     status = requeues = returns = bytes_in = 0
-    queued_at = requeued_at = assigned_at = started_at = answered_at = finished_at = waited = 0.0
+    queued_at = requeued_at = seated_at = assigned_at = started_at = answered_at = finished_at = waited = 0.0
     stage = _WAITING
     _trailers: Fields | None = None
     _stream_id = _unread = 0
@@ -314,14 +314,14 @@ class Exchange:
         """The agent has no slot for the request after all, as it drains; another agent may have one."""
         self.link = None
         if not self.over:
-            self._try_elsewhere(Trouble(ErrorCode.ALL_BUSY))
+            self._try_elsewhere(Trouble(ErrorCode.ALL_BUSY, "", self.told))
 
     def revoked(self) -> None:
         """The agent gave the request back, as it was asked to: no fault of anybody's."""
         self.link = None
         self.returns += 1
         if not self.over:
-            self._try_elsewhere(Trouble(ErrorCode.AGENT_LOST), counts=0)
+            self._try_elsewhere(Trouble(ErrorCode.AGENT_LOST, "", self.told), counts=0)
 
     def link_lost(self) -> None:
         """The agent is gone, in the middle of this exchange."""

@@ -48,13 +48,21 @@ def hub_endpoint(
 
 
 def certificate_file(description: str) -> Path | None:
-    """The file that an endpoint takes its certificate from, if it names one."""
-    return _file(description, "certKey") or _file(description, "privateKey")
+    """The file that an endpoint for TLS takes its certificate from."""
+    return _files(description).get("certKey")
 
 
-def _file(description: str, argument: str) -> Path | None:
-    found = re.search(rf"(?<!\\):{argument}=((?:\\.|[^\\:])+)", description)
-    return Path(re.sub(r"\\(.)", r"\1", found[1])) if found else None
+def _files(description: str) -> dict[str, Path]:
+    """The files of an endpoint for TLS, where Twisted takes them from: by name, by place, or by default."""
+    if not has_tls(description):
+        return {}
+    parts = re.findall(r"(?:\\.|[^\\:])+", description.removeprefix("haproxy:"))
+    places = [part for part in parts if "=" not in part]
+    files = dict(zip(("privateKey", "certKey"), places[2:], strict=False))
+    files |= dict(part.split("=", 1) for part in parts if "=" in part)
+    files.setdefault("privateKey", "server.pem")
+    files.setdefault("certKey", files["privateKey"])
+    return {name: Path(re.sub(r"\\(.)", r"\1", file)) for name, file in files.items()}
 
 
 def check_files(description: str) -> None:
@@ -62,10 +70,10 @@ def check_files(description: str) -> None:
 
     :raises PEMFileError: one that an endpoint names cannot be used.
     """
-    certificate, key = certificate_file(description), _file(description, "privateKey")
-    if certificate is not None and key is not None:
-        pair_in(certificate, key)
-    chain = _file(description, "extraCertChain")
+    files = _files(description)
+    if files:
+        pair_in(files["certKey"], files["privateKey"])
+    chain = files.get("extraCertChain")
     if chain is not None:
         certificates_in(chain)
         _check_text(chain)
@@ -76,8 +84,7 @@ def _check_text(chain: Path) -> None:
     content = lasting_content_of(chain)
     if b"\r" in content or not content.isascii():
         raise PEMFileError(
-            f"{chain} has more than ASCII in it, or line ends of Windows, which a chain must not; "
-            "put its certificates behind that in the file of certKey, or rid it of these"
+            f"{chain} has more than ASCII in it, or line ends of Windows, which a chain must not; rid it of these"
         )
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from twisted.logger import Logger
+
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -23,6 +25,8 @@ class PatienceWheel(Generic[Waiter]):
     A reactor's timer costs more than all the rest of a short wait, and most waits are short. Here to begin and to
     end one is an entry in a dictionary each; the reactor has one timer, and only while somebody waits.
     """
+
+    _log = Logger()
 
     def __init__(self, clock: IReactorTime, expired: Callable[[Waiter], object]) -> None:
         self._clock = clock
@@ -68,7 +72,14 @@ class PatienceWheel(Generic[Waiter]):
             # One before it may have ended its wait.
             if self._ticks.get(waiter) == tick:
                 self.stop(waiter)
-                self._expired(waiter)
+                self._call(waiter)
         if not self._ticks:
             self._timer.cancel()
             self._timer = None
+
+    def _call(self, waiter: Waiter) -> None:
+        try:
+            self._expired(waiter)
+        except Exception:
+            # A mistake with one must not cost the others their end.
+            self._log.failure("the end of a wait failed")

@@ -140,6 +140,7 @@ class AgentPool(Roster):
     def _assign(self, exchange: Exchange, seat: Seat, ahead: bool = False) -> None:
         if not ahead:
             self._patience.stop(exchange)
+            exchange.seated_at = self._clock.seconds()
         exchange.assigned_at, exchange.started_at = self._clock.seconds(), 0.0
         try:
             exchange.assign(seat.owner, ahead)
@@ -162,7 +163,9 @@ class AgentPool(Roster):
     def started(self, exchange: Exchange) -> None:
         """The upstream has begun: the wait for a slot is over, wherever it was spent."""
         exchange.started_at = self._clock.seconds()
-        self._patience.stop(exchange)
+        if exchange in self._patience:
+            exchange.seated_at = exchange.started_at
+            self._patience.stop(exchange)
         self._perform(self._dispatcher.started(exchange.ticket))
 
     def answering(self, exchange: Exchange) -> None:
@@ -182,6 +185,8 @@ class AgentPool(Roster):
         ``False`` when nobody connected could serve it, or when it would have to wait and did not ask to.
         """
         ticket = exchange.ticket
+        if exchange not in self._patience:
+            self._count_wait(exchange)
         if not self._dispatcher.could_serve(ticket):
             return False
         seat = self._dispatcher.offer(ticket)
@@ -190,24 +195,22 @@ class AgentPool(Roster):
         elif not exchange.wishes.block:
             return False
         else:
-            self._patience.start(exchange, self._patience_left(exchange))
+            self._patience.start(exchange, max(0.0, exchange.wishes.patience - exchange.waited))
             exchange.started_at = 0.0
             self._perform(self._dispatcher.enqueue(ticket))
         return True
 
-    def _patience_left(self, exchange: Exchange) -> float:
-        """What is left of its patience to one that waits again; the time in which it ran was no wait."""
-        began = exchange.started_at or exchange.assigned_at
-        exchange.waited += began - (exchange.requeued_at or exchange.queued_at)
+    def _count_wait(self, exchange: Exchange) -> None:
+        """Its wait was over, and begins anew: the time between was none."""
+        exchange.waited += exchange.seated_at - (exchange.requeued_at or exchange.queued_at)
         exchange.requeued_at = self._clock.seconds()
-        return max(0.0, exchange.wishes.patience - exchange.waited)
 
     def finished(self, exchange: Exchange) -> None:
         """The application has its answer, or is gone."""
         exchange.finished_at = self._clock.seconds()
         self._patience.stop(exchange)
-        if exchange.ticket.wanted:
-            self._perform(self._dispatcher.forgo(exchange.ticket))
+        if not exchange.started_at:
+            self._perform(self._dispatcher.give_up(exchange.ticket))
         if exchange in self._admitted:
             self._admitted.discard(exchange)
             if self.limits.concurrent:
@@ -268,7 +271,7 @@ class AgentPool(Roster):
     def refuse_waiting(self) -> None:
         """What has no slot yet will not get one here."""
         for exchange in [*self._pending, *(one for one in self._admitted if one.ticket.seat is None)]:
-            exchange.fail(Trouble(ErrorCode.DRAINING))
+            exchange.fail(Trouble(ErrorCode.DRAINING, "", exchange.told))
 
     def when_idle(self) -> Deferred[None]:
         """Fires when nothing waits and nothing runs; for one who asks."""

@@ -76,7 +76,7 @@ def _reason(problem: Exception) -> str:
     if isinstance(problem, OSError):
         return f"cannot read {problem.filename}: {problem.strerror}"
     if isinstance(problem, crypto.Error):
-        return "its certificate and key cannot be used"
+        return "OpenSSL cannot use its certificate and key, though they are there: write both anew, in PEM form"
     return str(problem)
 
 
