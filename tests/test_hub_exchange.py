@@ -108,7 +108,7 @@ class AgentRefusesTests(ExchangeTestCase):
         self.hub.pool.resize(agent, 0)
         self.hub.pool.leave(agent)
         agent.refuse()
-        self.assertEqual(self.problem(), (503, b"all-busy", None))
+        self.assertEqual(self.problem(), (503, b"all-busy", b"no"))
 
     def test_would_have_to_wait(self) -> None:
         """Which it did not ask for."""
@@ -116,7 +116,7 @@ class AgentRefusesTests(ExchangeTestCase):
         self.app.get()
         self.hub.pool.resize(self.beta, 0)
         self.beta.refuse()
-        self.assertEqual((self.problem(), self.hub.pool.waiting), ((503, b"all-busy", None), 0))
+        self.assertEqual((self.problem(), self.hub.pool.waiting), ((503, b"all-busy", b"no"), 0))
 
     def upload(self, target: FakeLink) -> None:
         """An application sends for as long as the hub reads, to an agent that takes all it gets."""
@@ -157,7 +157,7 @@ class AgentRefusesTests(ExchangeTestCase):
             agent = self.alpha if self.alpha.streams and not self.alpha.last.exchange.over else self.beta
             agent = agent if agent.streams and agent.last.exchange.link is agent else self.beta
             agent.refuse()
-        self.assertEqual(self.problem(), (503, b"all-busy", None))
+        self.assertEqual(self.problem(), (503, b"all-busy", b"no"))
 
     def test_after_the_application_left(self) -> None:
         self.app.get()
@@ -188,7 +188,7 @@ class AgentRefusesTests(ExchangeTestCase):
             agents[turn % 2].give_back()
             self.assertEqual((exchange.requeues, exchange.returns, exchange.over), (0, turn + 1, False))
         agents[1].refuse()
-        self.assertEqual((self.problem(), exchange.requeues), ((503, b"all-busy", None), 0))
+        self.assertEqual((self.problem(), exchange.requeues), ((503, b"all-busy", b"no"), 0))
 
     def test_given_back_without_its_body(self) -> None:
         """Nothing can be given elsewhere then, nor is it counted as if it had been."""
