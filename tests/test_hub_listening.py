@@ -56,7 +56,7 @@ class PlainTests(SynchronousTestCase):
             ("ssl:443:privateKey=a.key:certKey=/x/a.crt:interface=::1", "/x/a.crt"),
             (r"haproxy:ssl:443:privateKey=a\:b\\c:interface=::1", r"a:b\c"),
             ("ssl:443:a.key:a.crt", "a.crt"),
-            ("ssl:443:a.pem:interface=::1", "a.pem"),
+            (r"ssl:443:a.pem:interface=\:\:1", "a.pem"),
             ("ssl:443", "server.pem"),
             ("tcp:80", None),
             (r"unix:/run/a\:certKey=b", None),
