@@ -21,7 +21,8 @@ class PassageWorker(Worker):
     """A worker for a stream that was opened for an upgrade.
 
     The upstream may answer as to any request. When it switches protocols (101), bytes go both ways until both
-    sides have said that they are done; whoever is done first goes on listening. The slot is in use until then.
+    sides have said that they are done; whoever is done first goes on listening. The slot is in use until then, or until
+    the upstream is gone.
     """
 
     __slots__ = ("_hub_ended", "_switched", "_upgrade", "_upstream_ended")
