@@ -14,7 +14,21 @@ from twisted.internet.tcp import Connection
 
 from slime.sockets import unsent
 
-__all__ = ["Cork", "Corks", "DirectWriter"]
+__all__ = ["Cork", "Corks", "DirectWriter", "connection_below", "is_delivered"]
+
+
+def connection_below(transport: Any) -> Connection | None:
+    """The connection of the system's that a transport is, or that TLS and the like have been put on."""
+    while transport is not None and not isinstance(transport, Connection):
+        transport = getattr(transport, "transport", None)
+    return transport
+
+
+def is_delivered(transport: Any) -> bool:
+    """Has the peer's kernel all that was written to a transport, in an earlier turn if there is TLS on the way?"""
+    below = connection_below(transport)
+    kept = below is not None and (below.dataBuffer or below._tempDataBuffer)
+    return not kept and not unsent(transport.fileno())
 
 
 class DirectWriter:

@@ -103,6 +103,7 @@ class MemoryTransport:
             self._lose(ConnectionDone())
 
     def loseWriteConnection(self) -> None:
+        assert not self.ended.startswith("half"), "Twisted would lose the connection"
         self.ended = self.ended or "half-close"
         self._schedule()
 

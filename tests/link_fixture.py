@@ -50,6 +50,7 @@ class MemoryTransport(StringTransport):
         self.disconnecting = True
 
     def loseWriteConnection(self) -> None:
+        assert not self.half_closed, "Twisted would lose the connection"
         self.half_closed = True
 
     def setTcpNoDelay(self, enabled: bool) -> None:

@@ -253,6 +253,29 @@ class ServingTests(LinkCase):
         self.assertEqual(last, [Data(stream_id, b"last words"), Reset(stream_id, ErrorCode.UPSTREAM_BROKE, "gone")])
         self.assertEqual((self.link.tunnel.live, self.hub.tunnel.live), (0, 0))
 
+    def test_upstream_goes_before_its_words_have(self) -> None:
+        """Another request has its slot; what the hub gives credit for goes on, and the end behind it, unasked."""
+        stream_id = self.hub.tunnel.open(UPGRADE, 0, upgrade=True)
+        self.hub.schedule_flush()
+        self.settle()
+        self.call.sink.started()
+        self.call.sink.head(SWITCH, None)
+        self.call.sink.data(b"x" * 100_000)
+        self.call.sink.end([])
+        self.call.sink.failed(ErrorCode.NO_ERROR, "closed")
+        self.hub.open()
+        self.hub.open()
+        self.assertNotIn(End(stream_id), self.said()[-1])
+        self.hub.send(Data(stream_id, b"y" * 60_000))
+        self.hub.send(Data(stream_id, b"y" * 60_000))
+        self.settle()
+        self.assertEqual((len(self.client.calls), self.hub.tunnel.queued(stream_id)), (3, 0))
+        self.hub.consumed(stream_id, 65536)
+        said = [frame for message in self.said() for frame in message]
+        self.assertEqual(sum(len(frame.data) for frame in said if isinstance(frame, Data)), 100_000 - 65536)
+        self.assertEqual(said[-2:], [End(stream_id), Reset(stream_id, ErrorCode.NO_ERROR, "closed")])
+        self.assertEqual((self.link.tunnel.live, self.hub.tunnel.live), (2, 2))
+
     def test_slots(self) -> None:
         """A stream beyond the slots is refused; one that was sent ahead waits, or is given back."""
         running = self.hub.open(), self.hub.open()

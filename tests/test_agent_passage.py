@@ -82,25 +82,15 @@ class PassageTests(WorkerCase):
         self.assertTrue(self.slot_is_free)
 
     def test_upstream_is_gone_before_its_words_are(self) -> None:
-        """Nothing overtakes what it said."""
+        """The slot waits neither for these nor for the application, who may have to talk on before it reads."""
         worker = self.switched()
-        self.link.waiting = 100
-        self.call.sink.end([])
-        self.call.sink.failed(ErrorCode.NO_ERROR, "closed")
+        self.call.sink.pause_request()
         worker.body(Data(1, b"for nobody"))
-        self.assertEqual((self.sent(), self.link.used), ([End(1)], [(1, 10)]))
-        self.link.waiting = 0
-        worker.body(Data(1, b"either"))
-        self.assertEqual(self.sent(), [Reset(1, ErrorCode.NO_ERROR, "closed")])
-        self.assertTrue(self.slot_is_free)
-
-    def test_upstream_is_gone_and_the_application_ends(self) -> None:
-        worker = self.switched()
         self.link.waiting = 100
         self.call.sink.end([])
         self.call.sink.failed(ErrorCode.UPSTREAM_BROKE, "reset")
-        worker.body_ended(End(1))
-        self.assertEqual(self.sent(), [End(1)])
+        said = [End(1), Reset(1, ErrorCode.UPSTREAM_BROKE, "reset")]
+        self.assertEqual((self.sent(), self.link.forgotten, self.link.used), (said, [1], [(1, 10)]))
         self.assertTrue(self.slot_is_free)
 
     def test_upstream_breaks(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from ipaddress import IPv4Address
 from shutil import rmtree
@@ -18,14 +18,17 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from twisted.internet import reactor
 from twisted.internet.endpoints import SSL4ServerEndpoint, UNIXServerEndpoint
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.ssl import Certificate, PrivateCertificate
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from slime import direct
+from slime import direct, sockets
 from slime.agent.egress import Egress, TLSOptions
 from slime.agent.upstream import UpstreamAgent, UpstreamCall, UpstreamClient, UpstreamLimits, UpstreamTarget
+from slime.direct import connection_below, is_delivered
 from slime.errors import ErrorCode
 from slime.testing_upstream import Answer, Asked, RecordingSink, ScriptedUpstream, Then
 from tests.test_agent_upstream import HEARD_OK, OK, request
@@ -66,6 +69,13 @@ class SocketCase(TestCase):
         """Serve, and make a client for it."""
         host = await self.serve(upstream)
         self.connect_to(f"127.0.0.1:{host.port}")
+
+    async def serve_tls(self, upstream: ScriptedUpstream, address: str = "127.0.0.1", trusted: bool = True) -> None:
+        """Serve with a certificate for ``address``."""
+        certificate = make_certificate(address)
+        host = await self.serve(upstream, SSL4ServerEndpoint(reactor, 0, certificate.options(), interface="127.0.0.1"))
+        root = Certificate.loadPEM(certificate.dumpPEM()) if trusted else None
+        self.connect_to(f"https://127.0.0.1:{host.port}", root)
 
     def connect_to(self, text: str, trusted: Certificate | None = None) -> None:
         """Make a client."""
@@ -353,13 +363,6 @@ def make_certificate(address: str) -> PrivateCertificate:
 class TLSTests(SocketCase):
     """``https://`` upstreams, always verified."""
 
-    async def serve_tls(self, upstream: ScriptedUpstream, address: str = "127.0.0.1", trusted: bool = True) -> None:
-        """Serve with a certificate for ``address``."""
-        certificate = make_certificate(address)
-        host = await self.serve(upstream, SSL4ServerEndpoint(reactor, 0, certificate.options(), interface="127.0.0.1"))
-        root = Certificate.loadPEM(certificate.dumpPEM()) if trusted else None
-        self.connect_to(f"https://127.0.0.1:{host.port}", root)
-
     async def test_exchange(self) -> None:
         """Two requests over one connection."""
         await self.serve_tls(ScriptedUpstream(say_ok))
@@ -424,3 +427,162 @@ class TLSTests(SocketCase):
         await self.over()
         self.assertEqual(self.sink.names, ["started", "head", "end"])
         self.assertTrue(self.upstream.last.received.endswith(b"\r\n\r\nlast"))
+
+
+class LastWordsTests(SocketCase):
+    """Upstreams of passages that close while they are still talked to, which resets the connection."""
+
+    WORDS = b"last words" * 100
+
+    async def passage(self) -> None:
+        """An upgraded connection that nobody reads from, and when he does, a little at a time."""
+        self.call = self.ask(b"GET", 0, (b"Connection", b"upgrade"), (b"Upgrade", b"echo"))
+        await self.asked()
+        self.upstream.last.send(SWITCHING)
+        await self.sink.when(lambda: "head" in self.sink.names)
+        self.call.pause()
+        (connection,) = self.client._connections
+        self.below: Any = connection_below(connection.transport)
+        self.below.bufferSize = 10
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Go on when it is true."""
+        while not condition():
+            await deferLater(reactor, 0, lambda: None)
+
+    async def says(self, words: bytes = WORDS) -> None:
+        """The upstream says this, and the agent's kernel has it."""
+        self.upstream.last.send(words)
+        await deferLater(reactor, 0, lambda: None)
+        await self.until(lambda: is_delivered(self.upstream.last.transport))
+
+    async def closes(self) -> None:
+        """The upstream closes, and what it is told is answered by a reset."""
+        self.upstream.last.close()
+        await self.until(lambda: sockets.hung_up(self.below.fileno()))
+        self.call.write(b"crossing")
+        await self.until(lambda: sockets.broken(self.below.fileno()))
+
+    async def resets(self) -> None:
+        """The upstream says nothing more, not even that."""
+        connection_below(self.upstream.last.transport).abortConnection()  # type: ignore[union-attr]
+        await self.until(lambda: sockets.broken(self.below.fileno()))
+
+    async def hears(self, *end: tuple[Any, ...], words: bytes = WORDS) -> None:
+        """All that was said is heard, and then this."""
+        await self.sink.when(lambda: self.sink.events[-1] == end[-1])
+        self.assertEqual(self.sink.body, words)
+        self.assertEqual([event for event in self.sink.events if event[0] in ("end", "failed")], list(end))
+
+    async def test_found_by_writing(self) -> None:
+        """It has said goodbye, and takes nothing more."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        await self.closes()
+        self.call.write(b"more")
+        await self.hears(("end", []), ("failed", ErrorCode.UPSTREAM_BROKE))
+        self.assertIn("still talked to", self.sink.detail)
+
+    async def test_found_while_it_is_read(self) -> None:
+        """The same when somebody reads."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        await self.closes()
+        self.call.write(b"more")
+        self.call.resume()
+        await self.hears(("end", []), ("failed", ErrorCode.UPSTREAM_BROKE))
+
+    async def serve_unix(self) -> None:
+        """Serve on a UNIX socket."""
+        folder = mkdtemp()
+        self.addCleanup(rmtree, folder)
+        await self.serve(ScriptedUpstream(), UNIXServerEndpoint(reactor, folder + "/socket"))
+        self.connect_to(f"unix:{folder}/socket")
+
+    async def test_unix(self) -> None:
+        """A UNIX socket has no resets on the way: who closes is gone."""
+        await self.serve_unix()
+        await self.passage()
+        self.upstream.last.send(self.WORDS)
+        self.upstream.last.close()
+        await self.until(lambda: sockets.hung_up(self.below.fileno()))
+        self.call.write(b"more")
+        await self.hears(("end", []), ("failed", ErrorCode.UPSTREAM_BROKE))
+
+    async def test_unix_that_does_not_listen(self) -> None:
+        """It goes on talking, and might for ever: what it says is not waited for."""
+        await self.serve_unix()
+        await self.passage()
+        self.upstream.last.transport.socket.shutdown(socket.SHUT_RD)
+        self.call.write(b"more")
+        await self.hears(("failed", ErrorCode.UPSTREAM_BROKE), words=b"")
+
+    async def test_reset(self) -> None:
+        """What was said before it is heard, but was not all there was."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        await self.resets()
+        self.call.write(b"more")
+        await self.hears(("failed", ErrorCode.UPSTREAM_BROKE))
+
+    async def test_reset_that_a_write_was_told_of(self) -> None:
+        """To who reads next, the kernel says only that there is nothing more."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        await self.resets()
+        self.call.write(b"more")
+        self.below.stopWriting()
+        self.call.resume()
+        await self.hears(("failed", ErrorCode.UPSTREAM_BROKE), words=b"")
+
+    async def test_reset_that_looks_like_the_end(self) -> None:
+        """The reactor polled it when nobody read, and takes it for that if somebody does by now."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        await self.closes()
+        self.below.readConnectionLost(Failure(ConnectionDone()))
+        await self.hears(("end", []))
+
+    async def test_reset_after_the_end(self) -> None:
+        """Found though nobody says anything, so that the slot is not kept for an upstream that has gone."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        self.call.resume()
+        self.upstream.last.half_close()
+        await self.over()
+        self.upstream.last.reset()
+        await self.hears(("end", []), ("failed", ErrorCode.UPSTREAM_BROKE), words=b"")
+
+    async def test_left_in_the_middle(self) -> None:
+        """Who has heard enough hears no more."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        await self.closes()
+        self.sink.data = lambda data: self.call.abort()  # type: ignore[method-assign]
+        self.call.write(b"more")
+        await self.until(lambda: not self.client._connections)
+        self.assertEqual(self.sink.names, ["started", "head"])
+
+    async def test_tls(self) -> None:
+        """Its goodbye says that all has been said, whatever happened to the connection then."""
+        await self.serve_tls(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        self.upstream.last.close()
+        await self.until(lambda: is_delivered(self.upstream.last.transport))
+        await self.resets()
+        self.call.write(b"more")
+        await self.hears(("end", []), ("failed", ErrorCode.NO_ERROR))
+
+    async def test_tls_without_a_goodbye(self) -> None:
+        await self.serve_tls(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        await self.resets()
+        self.call.write(b"more")
+        await self.hears(("failed", ErrorCode.UPSTREAM_BROKE))

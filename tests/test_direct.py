@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from slime.direct import Cork, Corks, DirectWriter
+from slime.direct import Cork, Corks, DirectWriter, connection_below, is_delivered
 
 
 class Sink(Protocol):
@@ -64,6 +64,7 @@ class DirectWriterTests(TestCase):
         for n, piece in enumerate(pieces):
             (self.writer if n % 3 else self.transport).write(piece)
         self.assertTrue(self.transport._tempDataBuffer or self.transport.dataBuffer, "nothing had to wait")
+        self.assertFalse(is_delivered(self.transport))
         self.assertEqual(await self.sink.enough, expected)
 
     async def test_closing(self) -> None:
@@ -83,6 +84,7 @@ class PlainWriterTests(SynchronousTestCase):
         transport = StringTransport()
         DirectWriter(transport).write(b"hello")
         self.assertEqual(transport.value(), b"hello")
+        self.assertIsNone(connection_below(transport))
 
 
 class BrokenConnectionTests(TestCase):

@@ -67,7 +67,33 @@ class OutletTests(TransportTestCase):
     def test_ends_once(self) -> None:
         self.outlet.end(linger=False)
         self.outlet.end(linger=True)
+        self.outlet.end_half()
         self.assertEqual(self.transport.ended, "close")
+
+    def test_ends_its_half_first(self) -> None:
+        """A half that is closed is not closed again."""
+        self.transport.reading = True
+        for _ in range(2):
+            self.outlet.end_half()
+            self.clock.advance(0)
+        self.outlet.end(linger=True)
+        self.clock.advance(0)
+        self.assertEqual(self.transport.ended, "half-closed")
+
+    def test_cut_when_all_has_come(self) -> None:
+        """Neither what waits here nor what waits in the kernel is lost."""
+        self.outlet.write(b"x" * 100_000)
+        self.outlet.write(b"x")
+        self.transport.ours.send(b"x")
+        self.outlet.cut()
+        self.assertEqual((self.outlet.to_be_cut, self.outlet.may_be_cut()), (True, False))
+        self.transport.take()
+        self.clock.advance(0)
+        self.transport.take()
+        self.clock.advance(0)
+        self.assertEqual((len(self.transport.taken), self.outlet.may_be_cut()), (100_001, False))
+        self.transport.theirs.recv(1)
+        self.assertEqual((self.transport.ended, self.outlet.may_be_cut()), ("", True))
 
     def test_cut_behind_what_was_collected(self) -> None:
         """A kernel that has it may get rid of it; nothing is written once the connection is cut."""

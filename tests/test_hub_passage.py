@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from typing import Any
+from unittest import mock
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableProtocol, ISSLTransport
@@ -11,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
+from slime import direct
 from slime.errors import ErrorCode
 from slime.hub.exchange import Exchange, ExchangePolicy
 from slime.hub.gateway import GatewayPolicy
@@ -277,6 +279,21 @@ class PassageTests(UpgradeCase):
         self.app.leave()
         self.assertEnded("upstream-broke", 0, 0)
 
+    def test_upstream_breaks_behind_its_words(self) -> None:
+        """What it said before is the application's: its connection is cut when all that has come."""
+        self.switched()
+        self.agent.say(Data(1, b"last words"))
+        with mock.patch.object(direct, "unsent", return_value=1):
+            self.agent.say(Reset(1, ErrorCode.UPSTREAM_BROKE, "gone"))
+            self.hub.site.sweep()
+            self.app.deliver(b"for nobody")
+            self.end_half()
+        self.assertEqual(self.app.taken(), b"last words")
+        self.assertFalse(self.app.transport.disconnecting)
+        self.assertEnded("upstream-broke", 0, 10)
+        self.hub.site.sweep()
+        self.assertTrue(self.app.transport.aborted)
+
     def test_upstream_breaks_after_the_application_ended(self) -> None:
         self.switched()
         self.end_half()
@@ -426,6 +443,24 @@ class BackpressureTests(UpgradeCase):
         self.assertEqual((self.app.taken(), self.app.transport.disconnecting), (b"last", True))
         self.assertEnded("ok", 0, 4)
 
+    def test_slow_application_and_the_upstream_breaks(self) -> None:
+        """It may read all that was said, and then sees that this was not the end; or it takes too long."""
+        for reads in (True, False):
+            self.setUp()
+            self.switched()
+            producer: Any = self.app.transport.producer
+            producer.pauseProducing()
+            self.agent.blurt(Data(1, b"last"), Reset(1, ErrorCode.UPSTREAM_BROKE, "gone"))
+            self.hub.clock.advance(59)
+            self.hub.site.sweep()
+            self.assertEqual((self.app.taken(), self.app.transport.aborted), (b"", False))
+            if reads:
+                producer.resumeProducing()
+            self.hub.clock.advance(2)
+            self.hub.site.sweep()
+            self.assertEqual((self.app.taken(), self.app.transport.aborted), (b"last" if reads else b"", True))
+            self.assertEnded("upstream-broke", 0, 4)
+
     def test_slow_upstream(self) -> None:
         self.switched()
         for _ in range(10):
@@ -556,6 +591,15 @@ class TLSTests(UpgradeCase):
         self.hub.clock.advance(2)
         self.assertEqual(self.said(), [Reset(1, ErrorCode.CANCELLED)])
         self.assertTrue(self.slot_is_free)
+
+    def test_upstream_breaks(self) -> None:
+        """What TLS has been given in this turn it has not passed on yet."""
+        self.app.channel._secure = True
+        self.switched()
+        self.agent.blurt(Data(1, b"last"), Reset(1, ErrorCode.UPSTREAM_BROKE, "gone"))
+        self.assertFalse(self.app.transport.disconnecting)
+        self.hub.site.sweep()
+        self.assertTrue(self.app.transport.aborted)
 
     def test_upstream_says_goodbye(self) -> None:
         """So the connection is closed, and the application's goodbye is the end."""

@@ -474,6 +474,42 @@ class UpgradeTests(ConversationCase):
         self.assertEqual(self.pair.pump(), ([End(stream), Reset(stream, ErrorCode.UPSTREAM_BROKE)], []))
         self.assert_over(stream)
 
+    def ended_with_bytes_waiting(self) -> int:
+        """A stream whose agent has said more than the hub takes yet, and that it was all."""
+        stream = self.switched()
+        self.send(self.agent, Data(stream, b"x" * WELCOME.window), End(stream))
+        self.pair.pump()
+        return stream
+
+    def test_agent_breaks_off_behind_its_end(self) -> None:
+        """What it said goes first, as the hub gives credit, and that it was all; what the hub says is discarded."""
+        stream = self.ended_with_bytes_waiting()
+        self.agent.break_off(Reset(stream, ErrorCode.UPSTREAM_BROKE))
+        self.hub.send(Data(stream, b"b"))
+        self.assertEqual(self.pair.pump(), ([], [Data(stream, b"b")]))
+        self.hub.consumed(stream, WELCOME.window)
+        end = [Data(stream, b"x" * 5), End(stream), Reset(stream, ErrorCode.UPSTREAM_BROKE)]
+        self.assertEqual(self.pair.pump(), (end, []))
+        self.assert_over(stream)
+
+    def test_both_end_before_the_agent_breaks_off(self) -> None:
+        """Then there is nothing left to break off."""
+        stream = self.ended_with_bytes_waiting()
+        self.agent.break_off(Reset(stream, NO_ERROR))
+        self.hub.send(End(stream))
+        self.assertEqual(self.pair.pump(), ([], [End(stream)]))
+        self.hub.consumed(stream, WELCOME.window)
+        self.assertEqual(self.pair.pump(), ([Data(stream, b"x" * 5), End(stream)], []))
+        self.assert_over(stream)
+
+    def test_hub_resets_what_breaks_off(self) -> None:
+        """Nobody wants what waits any more."""
+        stream = self.ended_with_bytes_waiting()
+        self.agent.break_off(Reset(stream, NO_ERROR))
+        self.hub.send(Reset(stream, CANCELLED))
+        self.assertEqual(self.pair.pump(), ([Reset(stream, NO_ERROR)], [Reset(stream, CANCELLED)]))
+        self.assert_over(stream)
+
     def test_hub_resets_the_rest(self) -> None:
         """Nothing is left to confirm."""
         stream = self.switched()

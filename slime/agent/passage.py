@@ -12,7 +12,7 @@ from slime.http.fields import Fields
 from slime.http.forwarding import agent_response_fields, rewrite_for_upstream
 from slime.http.head import RequestHead, ResponseHead, serialise_response_head
 from slime.http.upgrade import Upgrade, switching_fields, wanted_upgrade
-from slime.tunnel import Data, End, Head, Open
+from slime.tunnel import End, Head, Open
 
 __all__ = ["PassageWorker"]
 
@@ -21,25 +21,19 @@ class PassageWorker(Worker):
     """A worker for a stream that was opened for an upgrade.
 
     The upstream may answer as to any request. When it switches protocols (101), bytes go both ways until both
-    sides have said that they are done; whoever is done first goes on listening. The slot is in use until then.
+    sides have said that they are done; whoever is done first goes on listening. The slot is in use until then, or until
+    the upstream is gone.
     """
 
-    __slots__ = ("_failure", "_hub_ended", "_switched", "_upgrade", "_upstream_ended")
+    __slots__ = ("_hub_ended", "_switched", "_upgrade", "_upstream_ended")
 
     _upgrade: Upgrade
 
     def __init__(self, shop: Workshop, link: WorkerLink, frame: Open) -> None:
         super().__init__(shop, link, frame)
         self._switched = self._hub_ended = self._upstream_ended = False
-        self._failure: tuple[ErrorCode, str] | None = None
 
     # What the hub says.
-
-    def body(self, frame: Data) -> None:
-        """Bytes of the application's."""
-        super().body(frame)
-        if self._failure is not None:
-            self.failed(*self._failure)
 
     def body_ended(self, frame: End) -> None:
         """The application has said all it had to say."""
@@ -94,13 +88,11 @@ class PassageWorker(Worker):
     def failed(self, code: ErrorCode, detail: str) -> None:
         """There is no answer, or no passage any more; if the code is ``NO_ERROR``, it was closed in good order.
 
-        RESET would overtake what the upstream said before it ended. While that waits, what the application says
+        The slot is free at once: what the upstream said goes on its way without it, and what the application still says
         goes nowhere.
         """
-        if self._upstream_ended and self._link.queued(self._stream_id):
-            self._failure = code, detail
-            self.resume_request()
-        elif code is ErrorCode.NO_ERROR:
+        self.resume_request()
+        if code is ErrorCode.NO_ERROR:
             self._fail(code, detail)
         else:
             super().failed(code, detail)

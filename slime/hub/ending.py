@@ -64,6 +64,17 @@ class Endable:
         else:
             self.abortConnection()
 
+    def cut_behind(self) -> None:
+        """Cut the connection, since nothing else says that what it brought is not all; but let that arrive first.
+
+        What TLS has been given in this turn it still has; the sweep looks again.
+        """
+        self._closing = True
+        self.inlet.resume(ANYTHING)
+        self.outlet.cut()
+        if not self.isSecure() and self.outlet.may_be_cut():
+            self.abortConnection()
+
     def close_gently(self, unread: bool = False) -> None:
         """End the connection after what has been written.
 
@@ -90,7 +101,7 @@ class Endable:
 
     def check(self, now: float) -> None:
         """The sweep calls this once a second: enforce what has run out."""
-        if self.inlet.hung_up():
+        if self.inlet.hung_up() or self.outlet.may_be_cut():
             self.abortConnection()
         elif self.outlet.stalled(now, self.limits):
             self._stop("none of the answer was read for --send-timeout")

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from slime import sockets
-from slime.direct import Cork, Corks, DirectWriter
+from slime.direct import Cork, Corks, DirectWriter, is_delivered
 from slime.hub.pace import READING, TAKEN, Pace
 from slime.hub.spool import Spool
 
@@ -43,6 +43,7 @@ class Ending(Enum):
     HALF = auto()
     CLOSE = auto()
     HALF_CLOSE = auto()
+    CUT = auto()
     DONE = auto()
 
 
@@ -83,7 +84,7 @@ class Outlet:
         self._pace.begin(READER, taken=TAKEN)
         self._spool: Spool | None = None
         self._spooled = self._weight = 0
-        self._registered = True
+        self._registered, self._half_closed = True, False
         transport.registerProducer(self, True)
 
     def _keep(self, data: bytes) -> None:
@@ -113,6 +114,8 @@ class Outlet:
             return
         self._cork.turn_to(self._direct.write)
         self._pace.rest()
+        if self.to_be_cut:
+            return
         if self._ending is not Ending.NONE:
             self._end_now()
         elif self._owner is not None:
@@ -177,10 +180,27 @@ class Outlet:
         self._unregister()
         if ending is Ending.HALF:
             self._ending = Ending.NONE
-        if ending in (Ending.HALF, Ending.HALF_CLOSE):
-            self._transport.loseWriteConnection()
-        else:
+        if ending not in (Ending.HALF, Ending.HALF_CLOSE):
             self._transport.loseConnection()
+        elif not self._half_closed:
+            # Told again, Twisted would write to a half that is closed, and lose the connection over it.
+            self._half_closed = True
+            self._transport.loseWriteConnection()
+
+    def cut(self) -> None:
+        """Let the connection be cut behind what has been written; :meth:`may_be_cut` tells when."""
+        self._cork.pull()
+        self._ending = Ending.CUT
+        self._progress = self._seconds()
+
+    @property
+    def to_be_cut(self) -> bool:
+        """Is that so?"""
+        return self._ending is Ending.CUT
+
+    def may_be_cut(self) -> bool:
+        """Has everything come to the application's kernel, which a reset would destroy on its way?"""
+        return self.to_be_cut and not self.is_blocked and is_delivered(self._transport)
 
     def is_under_way(self) -> bool:
         """Has the application yet to acknowledge some of what was written?"""

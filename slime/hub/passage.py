@@ -29,7 +29,8 @@ class Passage(Exchange):
 
     The upstream may answer as to any request, and then this is like any exchange. When it switches (101), the
     application's connection and the stream become a passage for bytes: each side ends its half when it is done,
-    and may go on listening; when both have, the passage has ended well. If either is cut off, so is the other.
+    and may go on listening; when both have, the passage has ended well. If either is cut off, so is the other; the
+    application when it has all that the upstream said before.
 
     From the switch on the channel tells this what it otherwise tells nobody: see :class:`~slime.hub.switch.Successor`.
     """

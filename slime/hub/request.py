@@ -255,6 +255,8 @@ class StreamedRequest(OrdinaryRequest):
             self.channel.close_gently(unread=True)
         elif self._answer_delimited:
             self.channel.cut_short()
+        elif self.channel.is_switched:
+            self.channel.cut_behind()
         else:
             super().answer_abort()
 

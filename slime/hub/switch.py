@@ -80,6 +80,11 @@ class Switchable:
         self.inlet.resume(ANYTHING)
         return self._parser.detach()
 
+    @property
+    def is_switched(self) -> bool:
+        """Does the connection carry bytes for a successor?"""
+        return self._successor is not None
+
     def _hand_to(self, listener: Listener) -> None:
         self._listener = listener
         # The transport calls it there at once.
@@ -95,10 +100,10 @@ class Switchable:
     def readConnectionLost(self) -> None:
         """The transport says: the application has closed its half."""
         self._more_to_come = False
-        if self._closing:
-            self.transport.loseConnection()
-        else:
+        if not self._closing:
             cast(Successor, self._successor).readConnectionLost()
+        elif not self.outlet.to_be_cut:
+            self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
         """The transport says: our half is closed."""

@@ -147,7 +147,8 @@ class TunnelConnection:
 
     def break_off(self, frame: Reset) -> None:
         """Queue a RESET that spares what was sent before: it waits behind the body as END does, and goes at once
-        where nothing waits, or the half has its END already.
+        where nothing waits. An END that waits is spared where it ends only this half, as after an upgrade; that of an
+        answer would say more than has become true.
         """
         self._streams.break_off(frame)
 

@@ -35,7 +35,7 @@ _STEP: dict[type, Step] = {
     Revoke: Step.REVOKE, Revoked: Step.REVOKED, Refused: Step.REFUSED,
 }  # fmt: skip
 # An enumeration's member costs as much to look up as a frame's whole step.
-_OVER = Phase.OVER
+_OVER, _SWITCHED = Phase.OVER, Phase.SWITCHED
 _STARTED, _DATA, _END, _REVOKE = Step.STARTED, Step.DATA, Step.END, Step.REVOKE
 _RESET = Step.RESET
 _INTERIM, _SWITCH, _HEAD, _HEAD_WHOLE = Step.INTERIM, Step.SWITCH, Step.HEAD, Step.HEAD_WHOLE
@@ -48,14 +48,18 @@ _GIVEN_UP = frozenset({Phase.HUB_RESET, Phase.AGENT_RESET, Phase.OVER})
 
 
 class Stream:
-    """What one end knows of one stream."""
+    """What one end knows of one stream.
 
-    __slots__ = ("phase", "sending", "window")
+    :ivar parting: the RESET that follows an END which waits.
+    """
+
+    __slots__ = ("parting", "phase", "sending", "window")
 
     def __init__(self, phase: Phase, window: Window, sending: Sending) -> None:
         self.phase = phase
         self.window = window
         self.sending = sending
+        self.parting: Reset | None = None
 
 
 class Streams:
@@ -89,6 +93,8 @@ class Streams:
             stream.phase = self._sent[stream.phase][_RESET if stream.sending.broken else _END]
             if stream.phase is _OVER:
                 del self.live[stream_id]
+            elif stream.parting is not None:
+                self._send_plain(stream.parting)
 
     def consumed(self, stream_id: int, size: int) -> int:
         """This end has used bytes it received; the credit that it grants for them now, mostly 0.
@@ -247,13 +253,17 @@ class Streams:
             self._depart(stream, frame, _END)
 
     def break_off(self, frame: Reset) -> None:
-        """Send RESET behind what waits of the body, unless an END waits there."""
+        """Send RESET behind what waits of the body; an END that waits there goes as well only if it is still true."""
         stream = self.live.get(frame.stream_id)
-        if stream is None or stream.phase in self._deaf or not stream.sending.queued or stream.sending.end is not None:
+        if stream is None or stream.phase in self._deaf or not stream.sending.queued:
             self._send_plain(frame)
-        else:
+        elif stream.sending.end is None:
             stream.sending.end = encode(frame)
             stream.sending.broken = True
+        elif stream.phase is _SWITCHED:
+            stream.parting = frame
+        else:
+            self._send_plain(frame)
 
     def _check_known(self, stream_id: int) -> None:
         if not 0 < stream_id <= self.last_id:

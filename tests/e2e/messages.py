@@ -83,8 +83,8 @@ class Wire:
         """Close the connection."""
         self.socket.close()
 
-    def reset(self) -> None:
-        """Close the connection with a reset, as soon as the other kernel has all that was sent.
+    def arrive(self) -> None:
+        """Return as soon as the other kernel has all that was sent.
 
         :raises BrokenError: it does not take it.
         """
@@ -92,6 +92,13 @@ class Wire:
         while any(fcntl.ioctl(self.socket, termios.TIOCOUTQ, bytes(4))):
             if monotonic() > end:
                 raise BrokenError("what was sent has not been acknowledged")
+
+    def reset(self) -> None:
+        """Close the connection with a reset, as soon as the other kernel has all that was sent.
+
+        :raises BrokenError: it does not take it.
+        """
+        self.arrive()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.socket.close()
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import signal
 import socket
+from array import array
+from collections.abc import Callable
+from functools import cache
 from time import monotonic
 
-from tests.e2e.harness import Application, Fleet, Served, SharedFleetTestCase, SlimeTestCase
-from tests.e2e.messages import BrokenError, Wire
+from tests.e2e.harness import Application, Fleet, Served, SharedFleetTestCase, SlimeTestCase, shared_fleet
+from tests.e2e.messages import DEADLINE, BrokenError, Wire
 
 # The example of RFC 6455 section 1.3.
 HANDSHAKE = (
@@ -21,6 +24,12 @@ SWITCH = (
     b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
 )
 AT_ONCE = 1.0
+
+
+@cache
+def words() -> bytes:
+    """Bytes of which no two pieces are alike."""
+    return array("I", range(10_000_000)).tobytes()
 
 
 def end_half(wire: Wire) -> None:
@@ -119,20 +128,59 @@ class UpgradeTests(SharedFleetTestCase):
             except OSError:
                 break
 
-    def test_slow_reader(self) -> None:
-        """Who does not read is not sent more than credit and sockets hold, and gets everything in the end."""
-        asked, served = self.switched()
+    def fill(self, served: Served) -> bytes:
+        """The upstream says as much as there is room for on its way to an application that does not read."""
         served.socket.settimeout(0.5)
         sent = 0
         with self.assertRaises(TimeoutError):
             while True:
-                sent += served.socket.send(b"z" * 65536)
+                sent += served.socket.send(words()[sent : sent + 65536])
         self.assertTrue(sent < 40_000_000, sent)
-        received = len(asked.exactly(sent))
-        self.assertEqual(received, sent)
+        return words()[:sent]
+
+    def test_slow_reader(self) -> None:
+        """Who does not read is not sent more than credit and sockets hold, and gets everything in the end."""
+        asked, served = self.switched()
+        said = self.fill(served)
+        self.assertTrue(asked.exactly(len(said)) == said)
         end_half(served)
         end_half(asked)
         self.assertEqual(asked.to_end(), b"")
+
+    def overtalked(self, ends: Callable[[Served], None], noticed: str) -> tuple[Application, bytes]:
+        """An upstream has ended while it is talked to by an application that does not read; what it has said still.
+
+        :param ends: how it does.
+        :param noticed: what the agent says when it notices.
+        """
+        asked, served = self.switched()
+        said = self.fill(served)
+        # Somewhat less, so that all has left the upstream, but not the agent.
+        half = len(said) // 2
+        self.assertTrue(asked.exactly(half) == said[:half])
+        served.arrive()
+        ends(served)
+        agent, end = shared_fleet().agent.child, monotonic() + DEADLINE
+        before = sum(noticed in line for line in agent.lines)
+        while sum(noticed in line for line in agent.lines) == before:
+            asked.send(b"is there anybody?")
+            self.settle()
+            self.assertLess(monotonic(), end)
+        return asked, said[half:]
+
+    def test_upstream_closes_while_it_is_talked_to(self) -> None:
+        """Both halves at once: all that it said arrives, wherever it waits, and that it was all."""
+        asked, said = self.overtalked(Served.close, "closed the connection while it was still talked to")
+        self.assertTrue(asked.to_end() == said)
+        self.last_line("outcome=upstream-broke ")
+
+    def test_upstream_is_reset_behind_its_words(self) -> None:
+        """They arrive, and whoever reads them sees that they need not be all."""
+        asked, said = self.overtalked(Served.reset, "the connection was lost before the answer's end")
+        self.assertTrue(asked.exactly(len(said)) == said)
+        with self.assertRaises(BrokenError) as caught:
+            asked.exactly(1)
+        self.assertIsInstance(caught.exception.__cause__, ConnectionResetError)
 
     def test_refused(self) -> None:
         """An ordinary answer, and the connection goes on."""

@@ -36,7 +36,11 @@ class ResponseSink(Protocol):
         """
 
     def data(self, data: bytes) -> None:
-        """Body bytes, never none. After :meth:`UpstreamCall.pause` those of one read may still come."""
+        """Body bytes, never none.
+
+        After :meth:`UpstreamCall.pause` those of one read may still come; after a 101 also the rest of what an upstream
+        said that has gone.
+        """
 
     def end(self, trailers: Fields) -> None:
         """The answer is complete. An upload that still runs is pointless now: it goes nowhere.

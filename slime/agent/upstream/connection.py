@@ -14,8 +14,9 @@ from zope.interface import implementer
 
 from slime.agent.upstream.answer import AnswerReader, Heads, Outcome, Upgraded
 from slime.agent.upstream.call import UpstreamCall
+from slime.agent.upstream.lastwords import LastWords
 from slime.agent.upstream.wire import Wire
-from slime.direct import Cork, Corks
+from slime.direct import Cork, Corks, DirectWriter
 from slime.errors import BadMessage, ErrorCode
 from slime.http.parser import EndOfMessage
 
@@ -23,6 +24,9 @@ __all__ = ["CLOSE_TIMEOUT", "Keeper", "Patience", "UpstreamConnection"]
 
 #: Seconds an orderly close may take before it is forced.
 CLOSE_TIMEOUT = 2.0
+
+CUT_SHORT = "the connection was lost before the answer's end"
+DEAF = "it closed the connection while it was still talked to"
 
 
 class Phase(Enum):
@@ -209,10 +213,16 @@ class UpstreamConnection(Wire):
 
     def _open_passage(self, call: UpstreamCall, upgraded: Upgraded) -> None:
         self._phase = Phase.PASSAGE
+        LastWords(self, self._is_heard).listen()
+        self.direct = DirectWriter(self.transport)
+        self._cork.turn_to(self.direct.write)
         call.upgrade()
         call.sink.head(upgraded.head, None)
         if upgraded.rest and self._call is not None:
             call.sink.data(upgraded.rest)
+
+    def _is_heard(self) -> bool:
+        return self._phase is Phase.PASSAGE and self._call is not None
 
     def readConnectionLost(self) -> None:
         """The upstream closed its half: in a passage a goodbye, else all there is."""
@@ -250,7 +260,7 @@ class UpstreamConnection(Wire):
         elif phase is Phase.PASSAGE and orderly:
             self._hear_last(call)
         else:
-            call.fail(ErrorCode.UPSTREAM_BROKE, "the connection was lost before the answer's end")
+            call.fail(ErrorCode.UPSTREAM_BROKE, DEAF if phase is Phase.FAREWELL else CUT_SHORT)
 
     def _hear_last(self, call: UpstreamCall) -> None:
         """The upstream closed both halves at once, as TLS does."""
@@ -287,8 +297,10 @@ class UpstreamConnection(Wire):
         return call
 
     def check(self, now: float) -> None:
-        """Called now and then: ends what the upstream lets wait for too long."""
-        if self._watch.strikes(now, self._limit()):
+        """Called now and then: ends what the upstream lets wait for too long, or has given up."""
+        if self._phase is Phase.FAREWELL and self.is_reset():
+            self._break(ErrorCode.UPSTREAM_BROKE, DEAF)
+        elif self._watch.strikes(now, self._limit()):
             self._break(ErrorCode.UPSTREAM_TIMEOUT, "the upstream took too long")
 
     def _limit(self) -> float:

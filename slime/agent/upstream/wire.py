@@ -16,6 +16,7 @@ from zope.interface import alsoProvides
 
 from slime.agent.reads import read_more
 from slime.direct import DirectWriter
+from slime.sockets import broken
 
 __all__ = ["Wire"]
 
@@ -82,6 +83,13 @@ class Wire(Protocol):
         except OSError:
             return False
         return False
+
+    def is_reset(self) -> bool:
+        """Whether the peer has reset the connection since it closed its half: the reactor does not look at it then."""
+        return self._socket is not None and broken(self._socket.fileno())
+
+    def readConnectionLost(self) -> None:
+        """The peer has closed its half."""
 
     def writeConnectionLost(self) -> None:
         """Our half is closed, as we asked."""
