@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -10,6 +11,7 @@ from shutil import rmtree
 from struct import pack
 from tempfile import mkdtemp
 from typing import Any
+from unittest import mock
 
 import treq
 from cryptography import x509
@@ -515,9 +517,72 @@ class LastWordsTests(SocketCase):
         """It goes on talking, and might for ever: what it says is not waited for."""
         await self.serve_unix()
         await self.passage()
-        self.upstream.last.transport.socket.shutdown(socket.SHUT_RD)
+        upstream, heard = self.upstream.last.transport.socket, self.sink.data
+
+        def data(words: bytes) -> None:
+            heard(words)
+            self.assertLess(len(self.sink.body), 5000, "it is listened to for ever")
+            upstream.send(words)
+
+        self.sink.data = data  # type: ignore[method-assign]
+        upstream.shutdown(socket.SHUT_RD)
+        upstream.send(b"word")
         self.call.write(b"more")
+        await self.sink.when(lambda: self.sink.events[-1] == ("failed", ErrorCode.UPSTREAM_BROKE))
+
+    async def test_reset_while_it_is_read(self) -> None:
+        """Nothing was said before it, and nothing written."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        self.call.resume()
+        await self.resets()
         await self.hears(("failed", ErrorCode.UPSTREAM_BROKE), words=b"")
+
+    async def test_unix_that_left_words_of_ours(self) -> None:
+        """Who closes without having read all has reset the connection, also by UNIX."""
+        await self.serve_unix()
+        await self.passage()
+        self.call.resume()
+        upstream = connection_below(self.upstream.last.transport)
+        assert upstream is not None
+        upstream.pauseProducing()
+        self.call.write(b"unread")
+        await deferLater(reactor, 0, lambda: None)
+        upstream.abortConnection()
+        await self.hears(("failed", ErrorCode.UPSTREAM_BROKE), words=b"")
+
+    async def test_no_room(self) -> None:
+        """What passes is no end."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        for number in (errno.EAGAIN, errno.ENOBUFS):
+            full = mock.Mock(side_effect=OSError(number, "full"))
+            with mock.patch.object(self.below.socket, "_socket", mock.Mock(send=full)):
+                self.assertRaises(OSError, self.below.socket.send, b"x")
+        self.assertFalse(self.below.socket.saw_reset)
+        self.call.abort()
+
+    async def test_mistake(self) -> None:
+        """Of ours, with what it said: the connection does not stay."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        self.upstream.last.half_close()
+        await self.until(lambda: sockets.hung_up(self.below.fileno()))
+        self.sink.data = mock.Mock(side_effect=KeyError)  # type: ignore[method-assign]
+        self.below.readConnectionLost(Failure(ConnectionDone()))
+        await self.until(lambda: not self.client._connections)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+    async def test_nothing_is_kept(self) -> None:
+        """What was put on the connection is off it when it is lost, so that both go at once."""
+        await self.serve_tcp(ScriptedUpstream())
+        await self.passage()
+        await self.says()
+        await self.closes()
+        self.call.write(b"more")
+        await self.until(lambda: not self.client._connections)
+        self.assertFalse({"readConnectionLost", "connectionLost"} & vars(self.below).keys())
 
     async def test_reset(self) -> None:
         """What was said before it is heard, but was not all there was."""

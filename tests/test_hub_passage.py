@@ -292,6 +292,21 @@ class PassageTests(UpgradeCase):
         self.assertFalse(self.app.transport.disconnecting)
         self.assertEnded("upstream-broke", 0, 10)
         self.hub.site.sweep()
+        self.assertFalse(self.app.transport.aborted)
+        self.hub.site.sweep()
+        self.assertTrue(self.app.transport.aborted)
+
+    def test_upstream_breaks_and_nobody_reads_its_words(self) -> None:
+        """Who reads more slowly than --min-rate is not waited for, though it is no request any more."""
+        self.switched()
+        self.agent.say(Data(1, b"last words"))
+        channel = self.app.channel
+        with mock.patch.object(direct, "unsent", return_value=1):
+            self.agent.say(Reset(1, ErrorCode.UPSTREAM_BROKE, "gone"))
+            self.hub.site.sweep()
+            self.assertFalse(self.app.transport.aborted)
+            with mock.patch.object(channel, "reading_lag", return_value=channel.limits.rates.grace + 1):
+                self.hub.site.sweep()
         self.assertTrue(self.app.transport.aborted)
 
     def test_upstream_breaks_after_the_application_ended(self) -> None:
@@ -593,11 +608,13 @@ class TLSTests(UpgradeCase):
         self.assertTrue(self.slot_is_free)
 
     def test_upstream_breaks(self) -> None:
-        """What TLS has been given in this turn it has not passed on yet."""
+        """What TLS has been given in this turn it has not passed on yet, and the sweep may come first in the next."""
         self.app.channel._secure = True
         self.switched()
         self.agent.blurt(Data(1, b"last"), Reset(1, ErrorCode.UPSTREAM_BROKE, "gone"))
         self.assertFalse(self.app.transport.disconnecting)
+        self.hub.site.sweep()
+        self.assertFalse(self.app.transport.aborted)
         self.hub.site.sweep()
         self.assertTrue(self.app.transport.aborted)
 

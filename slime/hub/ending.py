@@ -72,7 +72,7 @@ class Endable:
         self._closing = True
         self.inlet.resume(ANYTHING)
         self.outlet.cut()
-        if not self.isSecure() and self.outlet.may_be_cut():
+        if not self.isSecure() and self.outlet.has_arrived():
             self.abortConnection()
 
     def close_gently(self, unread: bool = False) -> None:
@@ -105,10 +105,10 @@ class Endable:
             self.abortConnection()
         elif self.outlet.stalled(now, self.limits):
             self._stop("none of the answer was read for --send-timeout")
+        elif self._closing and (self._successor is None or self.outlet.to_be_cut):
+            self._check_rest(now)
         elif self._successor is not None:
             self._successor.check(now)
-        elif self._closing:
-            self._check_rest(now)
         elif self.inlet.expired(now):
             self._expired()
         else:

@@ -84,7 +84,8 @@ class Outlet:
         self._pace.begin(READER, taken=TAKEN)
         self._spool: Spool | None = None
         self._spooled = self._weight = 0
-        self._registered, self._half_closed = True, False
+        self._registered = True
+        self._half_closed = self._arrived = False
         transport.registerProducer(self, True)
 
     def _keep(self, data: bytes) -> None:
@@ -188,7 +189,7 @@ class Outlet:
             self._transport.loseWriteConnection()
 
     def cut(self) -> None:
-        """Let the connection be cut behind what has been written; :meth:`may_be_cut` tells when."""
+        """Let the connection be cut behind what has been written; :meth:`has_arrived` and the sweep tell when."""
         self._cork.pull()
         self._ending = Ending.CUT
         self._progress = self._seconds()
@@ -198,9 +199,16 @@ class Outlet:
         """Is that so?"""
         return self._ending is Ending.CUT
 
-    def may_be_cut(self) -> bool:
+    def has_arrived(self) -> bool:
         """Has everything come to the application's kernel, which a reset would destroy on its way?"""
-        return self.to_be_cut and not self.is_blocked and is_delivered(self._transport)
+        return not self.is_blocked and is_delivered(self._transport)
+
+    def may_be_cut(self) -> bool:
+        """Is it time? To be asked every second: what TLS is given in one turn of the reactor leaves it in the next."""
+        if not self.to_be_cut:
+            return False
+        before, self._arrived = self._arrived, self.has_arrived()
+        return before and self._arrived
 
     def is_under_way(self) -> bool:
         """Has the application yet to acknowledge some of what was written?"""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ISSLTransport
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from slime.agent.upstream.wire import Wire
@@ -17,6 +18,12 @@ from slime.direct import connection_below
 from slime.sockets import hung_up
 
 __all__ = ["LastWords"]
+
+
+_Result = TypeVar("_Result")
+
+#: There is no room at the moment; or the peer had said goodbye.
+_PASSING = (errno.EAGAIN, errno.ENOBUFS, errno.EPIPE)
 
 
 class Witness:
@@ -29,22 +36,28 @@ class Witness:
     def __init__(self, witnessed: socket.socket) -> None:
         self.saw_reset = False
         self._socket = witnessed
-        self.send = self._watched(witnessed.send)
-        self.recv = self._watched(witnessed.recv)
-        self.recvmsg = self._watched(witnessed.recvmsg)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 
-    def _watched(self, operation: Callable[..., Any]) -> Callable[..., Any]:
-        def watched(*arguments: Any) -> Any:
-            try:
-                return operation(*arguments)
-            except OSError as error:
-                self.saw_reset |= error.errno not in (errno.EAGAIN, errno.EPIPE)
-                raise
+    def send(self, data: bytes) -> int:
+        """As the socket does."""
+        return self._watched(self._socket.send, data)
 
-        return watched
+    def recv(self, size: int) -> bytes:
+        """The same."""
+        return self._watched(self._socket.recv, size)
+
+    def recvmsg(self, *sizes: int) -> tuple[bytes, Any, int, Any]:
+        """The same."""
+        return self._watched(self._socket.recvmsg, *sizes)
+
+    def _watched(self, operation: Callable[..., _Result], *arguments: Any) -> _Result:
+        try:
+            return operation(*arguments)
+        except OSError as error:
+            self.saw_reset |= error.errno not in _PASSING
+            raise
 
 
 class LastWords:
@@ -58,6 +71,8 @@ class LastWords:
     :param protocol: at the end of the connection.
     :param is_heard: whether it cares for what is still to be read.
     """
+
+    _log = Logger()
 
     def __init__(self, protocol: Wire, is_heard: Callable[[], bool]) -> None:
         self._protocol = protocol
@@ -74,10 +89,16 @@ class LastWords:
 
     def _ended(self, reason: Failure) -> None:
         """The reactor says that there is nothing more to be read."""
-        if self._is_heard() and not self._read_rest():
-            self._lost(Failure(ConnectionLost()))
-        else:
+        try:
+            whole = not self._is_heard() or self._read_rest()
+        except Exception:
+            self._log.failure("an upstream's last words were not understood")
+            self._let_go(Failure())
+            return
+        if whole:
             self._end(reason)
+        else:
+            self._lost(Failure(ConnectionLost()))
 
     def _lost(self, reason: Failure) -> None:
         """The reactor says that the connection is lost."""
@@ -85,7 +106,13 @@ class LastWords:
             if self._is_heard():
                 reason = self._hear_out(reason)
         finally:
-            self._lose(reason)
+            self._let_go(reason)
+
+    def _let_go(self, reason: Failure) -> None:
+        """Lose the connection, and leave nothing on it that would keep it in memory."""
+        for name in ("readConnectionLost", "connectionLost"):
+            vars(self._connection).pop(name, None)
+        self._lose(reason)
 
     def _hear_out(self, reason: Failure) -> Failure:
         """How the connection ends for somebody who has heard all."""
