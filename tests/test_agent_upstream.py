@@ -414,6 +414,14 @@ class ConnectTests(CallCase):
         self.upstream.door = Door.OPEN
         self.upstream.open()
 
+    def test_begins(self) -> None:
+        """Nothing of it has reached the upstream before."""
+        self.upstream.door = Door.SILENT
+        call = self.ask()
+        before = call.has_begun
+        self.connect()
+        self.assertEqual((before, call.has_begun), (False, True))
+
     def test_early_body(self) -> None:
         """What is written meanwhile goes out with the head."""
         self.upstream.door = Door.SILENT

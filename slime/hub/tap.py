@@ -66,15 +66,13 @@ def check_endpoints(reactor: Any, descriptions: Sequence[str], setting: str = "l
         except PEMFileError as problem:
             refuse(HUB_RUN.name, f"{setting}: {problem}")
         except Exception as problem:
-            # Each kind of endpoint is a plugin with exceptions of its own: a missing file, a bad number.
+            # Each kind of endpoint is a plugin with exceptions of its own, of a bad number for instance.
             example = TLS_EXAMPLE if has_tls(description) else EXAMPLE
             reason = f"{shown(description)} makes no endpoint: {_reason(problem)}"
             refuse(HUB_RUN.name, f"{setting}: {reason}; write one like {example}")
 
 
 def _reason(problem: Exception) -> str:
-    if isinstance(problem, OSError):
-        return f"cannot read {problem.filename}: {problem.strerror}"
     if isinstance(problem, crypto.Error):
         return "OpenSSL cannot use its certificate and key, though they are there: write both anew, in PEM form"
     return str(problem)
