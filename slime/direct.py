@@ -68,10 +68,7 @@ class DirectWriter:
         Under TLS, or after a reset, nobody knows.
         """
         connection = self._connection
-        if connection is None or connection.dataBuffer or connection._tempDataBuffer:
-            return False
-        descriptor: int = connection.fileno()
-        return descriptor >= 0 and not unsent(descriptor)
+        return connection is not None and connection.fileno() >= 0 and is_delivered(connection)
 
 
 class Cork:

@@ -11,7 +11,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from slime import sockets
+from slime import direct
 from slime.errors import ErrorCode
 from slime.http.head import HeadLimits
 from slime.hub.answers import Trouble
@@ -307,7 +307,7 @@ class PipeliningTests(AgentTestCase):
             self.agent.started()
             self.agent.head(b"200 OK", 9)
             self.agent.data(b"bad")
-            with mock.patch.object(sockets, "unsent", return_value=unsent):
+            with mock.patch.object(direct, "unsent", return_value=unsent):
                 self.agent.confirm(code=ErrorCode.UPSTREAM_BROKE)
             self.hub.clock.advance(0)
             self.assertEqual(self.app.transport.ended, ended)
@@ -326,7 +326,7 @@ class PipeliningTests(AgentTestCase):
             self.app.send(b"GET / HTTP/" + version + b"\r\nHost: h\r\n\r\n")
             self.agent.head(b"200 OK", length)
             self.agent.data(b"bad")
-            with mock.patch.object(sockets, "unsent", return_value=unsent):
+            with mock.patch.object(direct, "unsent", return_value=unsent):
                 self.agent.confirm(code=ErrorCode.UPSTREAM_BROKE)
             self.hub.clock.advance(0)
             self.assertEqual(self.app.transport.ended, ended)

@@ -152,8 +152,8 @@ class AheadTests(SynchronousTestCase):
         self.assertFalse(exchange.ticket.asked)
 
 
-class TooLateTests(SynchronousTestCase):
-    """Requests whose time ends at an agent, among others."""
+class SeveralAgentsCase(SynchronousTestCase):
+    """Requests and agents that a test says what becomes of."""
 
     def setUp(self) -> None:
         self.hub = MemoryHub()
@@ -188,6 +188,28 @@ class TooLateTests(SynchronousTestCase):
         start, *lines = head.split(b"\r\n")
         fields = dict(line.split(b": ", 1) for line in lines)
         return start.split(b" ")[1], fields[b"Slime-Error"], fields.get(b"Slime-Started", b"")
+
+    def begun(self, *fields: bytes) -> tuple[AgentPeer, AppPeer]:
+        """A request that has begun, at an agent that will be lost."""
+        agent = self.hub.agent(agent_id="first", prefetch=0)
+        app = self.hub.app()
+        app.ask(fields=b"".join(field + b"\r\n" for field in fields))
+        agent.frames()
+        agent.say(Started(1))
+        return agent, app
+
+    def two_held(self) -> tuple[AgentPeer, AppPeer, AppPeer]:
+        """Two requests are held at an agent; the second has little time."""
+        agent = self.busy("agent")
+        self.seat("agent").rtt = 20.0
+        held, late = self.waiting(), self.late()
+        agent.frames()
+        self.seat("agent").rtt = 0.01
+        return agent, held, late
+
+
+class TooLateTests(SeveralAgentsCase):
+    """Requests whose time ends at an agent."""
 
     def test_who_did_not_ask_to_wait(self) -> None:
         """May come again if the request has not begun, and only then."""
@@ -225,14 +247,45 @@ class TooLateTests(SynchronousTestCase):
         self.assertEqual(len([frame for frame in idle.frames() if isinstance(frame, Open)]), 1)
         self.assertEqual((late.taken(), held.taken()), (b"", b""))
 
-    def two_held(self) -> tuple[AgentPeer, AppPeer, AppPeer]:
-        """Two requests are held at an agent; the second has little time."""
+    def test_begun_at_last_and_lost(self) -> None:
+        """What has begun at the last moment is treated like all that have begun."""
         agent = self.busy("agent")
-        self.seat("agent").rtt = 20.0
-        held, late = self.waiting(), self.late()
+        app = self.late()
         agent.frames()
-        self.seat("agent").rtt = 0.01
-        return agent, held, late
+        agent.say(Head(1, OK_HEAD, 0))
+        self.hub.clock.advance(2.2)
+        agent.say(Started(2))
+        self.hub.clock.advance(60)
+        idle = self.hub.agent(agent_id="idle")
+        agent.leave()
+        self.assertEqual(len([frame for frame in idle.frames() if isinstance(frame, Open)]), 1)
+        self.assertEqual(app.taken(), b"")
+
+    def test_lost(self) -> None:
+        """One whose agent is lost meanwhile is over its time, safe to repeat or not."""
+        for method in (b"GET", b"POST"):
+            agent = self.busy(f"agent-{method.decode()}")
+            app = self.late(method=method)
+            agent.frames()
+            self.hub.clock.advance(2.2)
+            agent.frames()
+            agent.leave()
+            self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"unknown"))
+
+    def test_let_in_when_it_is_late_itself(self) -> None:
+        """One who waited for --concurrent, and is let in by the end of another that is as late, has made it."""
+        self.hub = MemoryHub(limits=PoolLimits(concurrent=1))
+        agent = self.hub.agent()
+        first, second = self.late(b"Slime-Scope: gpu"), self.late()
+        self.hub.clock.advance(2.2)
+        self.assertEqual(self.told(first), (b"504", b"queue-timeout", b"no"))
+        [offered] = agent.frames()
+        self.hub.clock.advance(5)
+        self.assertEqual((type(offered), agent.frames(), second.taken()), (Open, [], b""))
+
+
+class FreeSlotTests(SeveralAgentsCase):
+    """Nobody who will not take a slot stands before somebody who would."""
 
     def test_wanted_elsewhere(self) -> None:
         """One that was asked for a free slot will not take it any more: the other one is asked for."""
@@ -287,21 +340,59 @@ class TooLateTests(SynchronousTestCase):
         idle.hello(agent_id="idle")
         self.assertEqual(other.frames(), [Revoke(2)])
 
+
+class BegunBeforeTests(SeveralAgentsCase):
+    """What is told of a request that had begun at an agent that was lost."""
+
+    def test_begun_elsewhere_before(self) -> None:
+        """What has begun at an agent that is lost has begun, whatever becomes of it."""
+        first, queued = self.begun(b"Slime-Block: 1", b"Slime-Timeout: 2")
+        second = self.busy("second")
+        first.leave()
+        [ahead] = second.frames()
+        self.hub.clock.advance(3)
+        self.assertEqual((ahead.stream_id, second.frames()), (2, [Revoke(2)]))
+        second.say(Revoked(2))
+        self.assertEqual(self.told(queued), (b"504", b"queue-timeout", b"yes"))
+
+    def test_begun_elsewhere_and_unreachable_here(self) -> None:
+        first, app = self.begun(b"Slime-Block: 1")
+        second = self.hub.agent(agent_id="second", prefetch=0)
+        first.leave()
+        second.frames()
+        second.say(Reset(1, ErrorCode.UPSTREAM_UNREACHABLE, "it refuses connections"))
+        self.assertEqual(self.told(app), (b"502", b"upstream-unreachable", b"yes"))
+
     def test_begun_elsewhere_and_refused_here(self) -> None:
         """Whatever the error is."""
-        for waits, error in ((False, b"all-busy"), (True, b"draining")):
+        for fields, error in (((), b"all-busy"), ((b"Slime-Block: 1",), b"draining")):
             self.setUp()
-            first = self.hub.agent(agent_id="first", prefetch=0)
-            app = self.hub.app()
-            app.ask(fields=b"Slime-Block: 1\r\n" if waits else b"")
-            first.frames()
-            first.say(Started(1))
+            first, app = self.begun(*fields)
             second = self.hub.agent(agent_id="second", prefetch=0)
             first.leave()
             second.frames()
             second.say(Capacity(0), Refused(1, ErrorCode.ALL_BUSY))
             self.hub.pool.drain()
             self.assertEqual(self.told(app), (b"503", error, b"yes"))
+
+
+class WaitTests(SeveralAgentsCase):
+    """Which of its time was a wait."""
+
+    def test_time_at_the_agent(self) -> None:
+        """It counts as waiting, until the request begins."""
+        agent = self.busy("agent")
+        app = self.late()
+        self.hub.clock.advance(1.5)
+        agent.frames()
+        agent.say(Head(1, OK_HEAD, 0), Started(2))
+        self.hub.clock.advance(60)
+        self.busy("other", prefetch=0)
+        agent.leave()
+        self.hub.clock.advance(0.4)
+        self.assertEqual(app.taken(), b"")
+        self.hub.clock.advance(0.3)
+        self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"yes"))
 
     def held_then_refused(self) -> tuple[AgentPeer, AppPeer]:
         """A request is held for 15 of its 20 s, refused, held elsewhere, and begins there a second later."""
@@ -328,10 +419,7 @@ class TooLateTests(SynchronousTestCase):
 
     def test_runs_at_two_agents(self) -> None:
         """The time in which it ran does not, even if it never waited between."""
-        first = self.hub.agent(agent_id="first", prefetch=0)
-        app = self.waiting(b"Slime-Timeout: 20")
-        first.frames()
-        first.say(Started(1))
+        first, app = self.begun(b"Slime-Block: 1", b"Slime-Timeout: 20")
         self.hub.clock.advance(25)
         second = self.hub.agent(agent_id="second", prefetch=0)
         first.leave()
@@ -343,82 +431,6 @@ class TooLateTests(SynchronousTestCase):
         self.assertEqual(app.taken(), b"")
         self.hub.clock.advance(0.3)
         self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"yes"))
-
-    def test_begun_elsewhere_before(self) -> None:
-        """What has begun at an agent that is lost has begun, whatever becomes of it."""
-        first = self.hub.agent(agent_id="first", prefetch=0)
-        queued = self.late()
-        first.frames()
-        first.say(Started(1))
-        second = self.busy("second")
-        first.leave()
-        [ahead] = second.frames()
-        self.hub.clock.advance(3)
-        self.assertEqual((ahead.stream_id, second.frames()), (2, [Revoke(2)]))
-        second.say(Revoked(2))
-        self.assertEqual(self.told(queued), (b"504", b"queue-timeout", b"yes"))
-
-    def test_begun_elsewhere_and_unreachable_here(self) -> None:
-        first = self.hub.agent(agent_id="first", prefetch=0)
-        app = self.waiting()
-        first.frames()
-        first.say(Started(1))
-        second = self.hub.agent(agent_id="second", prefetch=0)
-        first.leave()
-        second.frames()
-        second.say(Reset(1, ErrorCode.UPSTREAM_UNREACHABLE, "it refuses connections"))
-        self.assertEqual(self.told(app), (b"502", b"upstream-unreachable", b"yes"))
-
-    def test_begun_at_last_and_lost(self) -> None:
-        """What has begun at the last moment is treated like all that have begun."""
-        agent = self.busy("agent")
-        app = self.late()
-        agent.frames()
-        agent.say(Head(1, OK_HEAD, 0))
-        self.hub.clock.advance(2.2)
-        agent.say(Started(2))
-        self.hub.clock.advance(60)
-        idle = self.hub.agent(agent_id="idle")
-        agent.leave()
-        self.assertEqual(len([frame for frame in idle.frames() if isinstance(frame, Open)]), 1)
-        self.assertEqual(app.taken(), b"")
-
-    def test_time_at_the_agent(self) -> None:
-        """It counts as waiting, until the request begins."""
-        agent = self.busy("agent")
-        app = self.late()
-        self.hub.clock.advance(1.5)
-        agent.frames()
-        agent.say(Head(1, OK_HEAD, 0), Started(2))
-        self.hub.clock.advance(60)
-        self.busy("other", prefetch=0)
-        agent.leave()
-        self.hub.clock.advance(0.4)
-        self.assertEqual(app.taken(), b"")
-        self.hub.clock.advance(0.3)
-        self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"yes"))
-
-    def test_lost(self) -> None:
-        """One whose agent is lost meanwhile is over its time, safe to repeat or not."""
-        for method in (b"GET", b"POST"):
-            agent = self.busy(f"agent-{method.decode()}")
-            app = self.late(method=method)
-            agent.frames()
-            self.hub.clock.advance(2.2)
-            agent.frames()
-            agent.leave()
-            self.assertEqual(self.told(app), (b"504", b"queue-timeout", b"unknown"))
-
-    def test_let_in_when_it_is_late_itself(self) -> None:
-        """One who waited for --concurrent, and is let in by the end of another that is as late, has made it."""
-        self.hub = MemoryHub(limits=PoolLimits(concurrent=1))
-        agent = self.hub.agent()
-        first, second = self.late(b"Slime-Scope: gpu"), self.late()
-        self.hub.clock.advance(2.2)
-        self.assertEqual(self.told(first), (b"504", b"queue-timeout", b"no"))
-        [offered] = agent.frames()
-        self.hub.clock.advance(5)
-        self.assertEqual((type(offered), agent.frames(), second.taken()), (Open, [], b""))
 
 
 class OutletTests(TransportTestCase):

@@ -34,6 +34,10 @@ from slime.pem import PEMFileError, certificates_in, pair_in
 __all__ = ["Ports", "cannot_listen", "check_files", "check_port", "has_tls", "hub_endpoint"]
 
 
+#: What names files of an endpoint for TLS; those that may be given by their places stand first.
+_FILES = ("privateKey", "certKey", "extraCertChain")
+
+
 def hub_endpoint(
     reactor: Any, description: str, authorities: Sequence[x509.Certificate] = (), shared: bool = False
 ) -> IStreamServerEndpoint:
@@ -58,11 +62,11 @@ def _files(description: str) -> dict[str, Path]:
         return {}
     parts = re.findall(r"(?:\\.|[^\\:])+", description.removeprefix("haproxy:"))
     places = [part for part in parts if "=" not in part]
-    files = dict(zip(("privateKey", "certKey"), places[2:], strict=False))
+    files = dict(zip(_FILES[:2], places[2:], strict=False))
     files |= dict(part.split("=", 1) for part in parts if "=" in part)
     files.setdefault("privateKey", "server.pem")
     files.setdefault("certKey", files["privateKey"])
-    return {name: Path(re.sub(r"\\(.)", r"\1", file)) for name, file in files.items()}
+    return {name: Path(re.sub(r"\\(.)", r"\1", files[name])) for name in _FILES if name in files}
 
 
 def check_files(description: str) -> None:

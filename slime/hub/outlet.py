@@ -212,7 +212,7 @@ class Outlet:
 
     def is_under_way(self) -> bool:
         """Has the application yet to acknowledge some of what was written?"""
-        return self._cork.filled or self.is_blocked or sockets.unsent(self._transport.fileno()) > 0
+        return self._cork.filled or not self.has_arrived()
 
     def abort(self) -> None:
         """Cut the connection: the application must not take what it got for complete, but may get what there is."""

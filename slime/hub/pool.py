@@ -138,10 +138,10 @@ class AgentPool(Roster):
             self._perform(self._dispatcher.ask_back(ticket))
 
     def _assign(self, exchange: Exchange, seat: Seat, ahead: bool = False) -> None:
+        exchange.assigned_at = self._clock.seconds()
         if not ahead:
             self._patience.stop(exchange)
-            exchange.seated_at = self._clock.seconds()
-        exchange.assigned_at, exchange.started_at = self._clock.seconds(), 0.0
+            exchange.seated_at = exchange.assigned_at
         try:
             exchange.assign(seat.owner, ahead)
         except LocalProtocolError as error:
@@ -196,14 +196,13 @@ class AgentPool(Roster):
             return False
         else:
             self._patience.start(exchange, max(0.0, exchange.wishes.patience - exchange.waited))
-            exchange.started_at = 0.0
             self._perform(self._dispatcher.enqueue(ticket))
         return True
 
     def _count_wait(self, exchange: Exchange) -> None:
         """Its wait was over, and begins anew: the time between was none."""
         exchange.waited += exchange.seated_at - (exchange.requeued_at or exchange.queued_at)
-        exchange.requeued_at = self._clock.seconds()
+        exchange.requeued_at, exchange.started_at = self._clock.seconds(), 0.0
 
     def finished(self, exchange: Exchange) -> None:
         """The application has its answer, or is gone."""
